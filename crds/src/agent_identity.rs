@@ -1,0 +1,190 @@
+//! `AgentIdentity`: which credentials a workload may use, and where they come from.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::provider;
+
+/// The credentials a workload may use through its sidecar, and where they come from.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "postern.dev",
+    version = "v1alpha1",
+    kind = "AgentIdentity",
+    plural = "agentidentities",
+    namespaced,
+    shortname = "aid",
+    category = "postern",
+    status = "AgentIdentityStatus",
+    derive = "PartialEq",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Pods","type":"integer","jsonPath":".status.boundPods"}"#,
+    printcolumn = r#"{"name":"Outdated","type":"integer","jsonPath":".status.outdatedPods"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    validation = ("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')", "the name becomes a label value: use at most 63 characters of a-z, 0-9 and '-', starting and ending with a letter or digit")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AgentIdentitySpec {
+    /// Service accounts whose pods may take this identity. Pods under any other are refused.
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(inner(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")))]
+    pub service_account_names: Vec<String>,
+
+    /// The credentials. A credential's name is also its route: `http://127.0.0.1:14080/<name>`.
+    #[schemars(length(min = 1, max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub credentials: Vec<Credential>,
+
+    /// How often the sources are read again, as in `30s`, `5m` or `1h`. Default `30s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8), regex(pattern = "^[1-9][0-9]*[smh]$"))]
+    pub refresh_interval: Option<String>,
+}
+
+/// One credential: the service it opens, and where its secret comes from.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(
+    validation = ("has(self.provider) != has(self.http)", "set exactly one of provider (a service that Postern knows) and http (any other)"),
+    validation = ("!has(self.http) || !has(self.endpoint)", "endpoint goes with provider; with http, name the hosts there"),
+    validation = ("!has(self.endpoint) || !self.endpoint.startsWith('http://') || (has(self.allowPlaintext) && self.allowPlaintext)", "an http:// endpoint sends the credential in clear text: set allowPlaintext: true beside it if that is meant"),
+    validation = ("!has(self.allowPlaintext) || !self.allowPlaintext || (has(self.endpoint) && self.endpoint.startsWith('http://'))", "allowPlaintext goes with an http:// endpoint only"),
+    validation = ("!has(self.tls) || !has(self.endpoint) || self.endpoint.startsWith('https://')", "tls has no meaning for an http:// endpoint")
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Credential {
+    /// Name of the credential: what rules refer to, and the first segment of its route.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+
+    /// A service that Postern knows: hosts, injection, environment and error shape come from its registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "provider::name_schema")]
+    pub provider: Option<String>,
+
+    /// A service that the registry does not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<HttpService>,
+
+    /// Another address of the provider, as in `https://vllm.models.svc:8443/v1`. The credential is then bound to that host alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 8, max = 512), regex(pattern = "^https?://[^/?#@\\s]+(/[^?#\\s]*)?$"))]
+    pub endpoint: Option<String>,
+
+    /// Allows an `http://` endpoint, over which the credential travels in clear text.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_plaintext: bool,
+
+    /// How the upstream's certificate is verified, beside the public roots.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+
+    /// Where the secret comes from.
+    pub source: Source,
+}
+
+/// A service described in place.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HttpService {
+    /// Hosts the credential may be sent to, port 443 unless said (`crm.example.com`, `crm.example.com:8443`). Calls go to the first.
+    #[schemars(length(min = 1, max = 1))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(inner(length(min = 1, max = 259), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$")))]
+    pub hosts: Vec<String>,
+
+    /// Where in a request the secret goes.
+    pub inject: Inject,
+}
+
+/// Where in a request the secret goes. Exactly one member.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[x_kube(validation = ("has(self.header)", "set exactly one way to inject: header"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Inject {
+    /// In a header of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub header: Option<HeaderInject>,
+}
+
+/// A header that carries the secret.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct HeaderInject {
+    /// The header's name, as in `Authorization` or `X-Api-Key`.
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"))]
+    #[x_kube(validation = ("!(self.lowerAscii() in ['host', 'connection', 'content-length', 'content-type', 'content-encoding', 'transfer-encoding', 'te', 'trailer', 'upgrade', 'keep-alive', 'expect', 'proxy-connection'])", "this header belongs to the connection or the body and cannot carry a credential"))]
+    pub name: String,
+
+    /// What stands before the secret, as in `Bearer `.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 32), regex(pattern = "^[ -~]*$"))]
+    pub prefix: String,
+}
+
+/// How an upstream's certificate is verified.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tls {
+    /// Certificate authorities to trust for this credential, beside the public ones.
+    pub ca_bundle: CaBundle,
+}
+
+/// A PEM bundle of certificate authorities. Exactly one member.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = ("has(self.configMap)", "set exactly one source of the bundle: configMap"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CaBundle {
+    /// A ConfigMap in the identity's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<KeyRef>,
+}
+
+/// Where a secret comes from. Exactly one member.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[x_kube(validation = ("has(self.secret)", "set exactly one source: secret"))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Source {
+    /// A Secret in the identity's namespace whose annotation `postern.dev/allow-identity` names the identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<KeyRef>,
+}
+
+/// One key of a Secret or ConfigMap in the identity's namespace.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KeyRef {
+    /// The object's name.
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    pub name: String,
+    /// The key in it.
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$"))]
+    pub key: String,
+}
+
+/// What the controller found.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentIdentityStatus {
+    /// The generation that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`, `CredentialsResolved` and `PoliciesAccepted`.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Pods that run with this identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bound_pods: Option<i32>,
+    /// Pods of `boundPods` that were injected from an older template; restarting them brings them up to date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outdated_pods: Option<i32>,
+    /// Revision of the bundle that the pods receive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle_revision: Option<String>,
+    /// Value of `postern.dev/refresh` that was acted on last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_refresh: Option<String>,
+}

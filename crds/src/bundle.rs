@@ -1,0 +1,153 @@
+//! The one document that the operator hands to a sidecar.
+//!
+//! It carries the specs themselves, not a compiled form: the sidecar compiles them with the same functions as the operator, so there is no
+//! second wire format of a policy. It is JSON in the key [`BUNDLE_KEY`](crate::names::BUNDLE_KEY) of the Secret `postern-<identity>`.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::{
+    agent_identity::AgentIdentitySpec,
+    policy::{self, NamedPolicy, Policy},
+    route::{self, Route},
+    secret::Secret,
+    violation::Violation,
+};
+
+/// The format that this version writes.
+pub const FORMAT: u32 = 1;
+/// The largest bundle that is read: a Kubernetes Secret holds at most 1 MiB.
+pub const MAX_BYTES: usize = 1024 * 1024;
+
+/// One identity with everything that its sidecars need.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct Bundle {
+    /// Format that it was written in.
+    pub format: u32,
+    /// Oldest format number a reader must know to read it safely. A writer raises it when an older reader would do the wrong thing.
+    pub min_reader: u32,
+    /// Namespace of the identity.
+    pub namespace: String,
+    /// Name of the identity.
+    pub identity: String,
+    /// Spec of the identity.
+    pub spec: AgentIdentitySpec,
+    /// The policies in force, sorted by name.
+    pub policies: Vec<NamedPolicy>,
+    /// The resolved credentials, by name. One that is missing here could not be resolved, or its owner's consent is gone: its calls are denied.
+    pub secrets: BTreeMap<String, VersionedSecret>,
+    /// PEM bundles of certificate authorities, by credential.
+    #[serde(default)]
+    pub authorities: BTreeMap<String, String>,
+}
+
+/// A secret and which version of its source it is.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionedSecret {
+    /// The bytes.
+    pub value: Secret,
+    /// A name of the version that says nothing of the bytes, as in `secret/81231`.
+    pub version: String,
+}
+
+/// A bundle's meaning.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// The routes, in the order of the credentials.
+    pub routes: Vec<Route>,
+    /// The policy.
+    pub policy: Policy,
+}
+
+/// Why a document is not a bundle that can be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Too large to be one.
+    #[error("the bundle has {0} bytes, more than {MAX_BYTES}")]
+    TooLarge(usize),
+    /// Not a bundle's JSON. The parser's own words are left out, since they may quote the document.
+    #[error("the bundle is not valid: line {line}, column {column}")]
+    Malformed {
+        /// Line of the first problem.
+        line: usize,
+        /// Column of the first problem.
+        column: usize,
+    },
+    /// Written by a newer operator.
+    #[error("the bundle needs a reader of format {0}, this one knows {FORMAT}: upgrade the sidecar")]
+    TooNew(u32),
+    /// Well formed, but its specs have no meaning.
+    #[error("the bundle has no meaning: {}", crate::violation::summary(.0))]
+    Invalid(Vec<Violation>),
+}
+
+impl Bundle {
+    /// Reads a bundle.
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`], [`Error::Malformed`] or [`Error::TooNew`]; none of them quotes the document.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() > MAX_BYTES {
+            return Err(Error::TooLarge(bytes.len()));
+        }
+        /// Read first, so that a newer format is reported as such and not as malformed.
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Header {
+            min_reader: u32,
+        }
+        let malformed = |error: serde_json::Error| Error::Malformed {
+            line: error.line(),
+            column: error.column(),
+        };
+        let header: Header = serde_json::from_slice(bytes).map_err(malformed)?;
+        if header.min_reader > FORMAT {
+            return Err(Error::TooNew(header.min_reader));
+        }
+        serde_json::from_slice(bytes).map_err(malformed)
+    }
+
+    /// Writes the bundle. The result holds secrets and is wiped when dropped.
+    pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(serde_json::to_vec(self).expect("a bundle has string keys only, so it always serialises"))
+    }
+
+    /// The meaning of the bundle.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with every problem.
+    pub fn compile(&self) -> Result<Compiled, Error> {
+        let routes = route::compile(&self.namespace, &self.identity, &self.spec);
+        let policy = policy::compile(&self.policies);
+        match (routes, policy) {
+            (Ok(routes), Ok(policy)) => Ok(Compiled { routes, policy }),
+            (routes, policy) => {
+                let mut violations = routes.err().unwrap_or_default();
+                violations.extend(policy.err().unwrap_or_default());
+                Err(Error::Invalid(violations))
+            }
+        }
+    }
+
+    /// A short digest of everything but the secret bytes, for which their versions stand: equal bundles have equal revisions, and a
+    /// revision tells nothing of a secret.
+    pub fn revision(&self) -> String {
+        let versions: BTreeMap<&str, &str> = self.secrets.iter().map(|(name, secret)| (name.as_str(), secret.version.as_str())).collect();
+        let public = serde_json::to_vec(&(
+            self.format,
+            &self.namespace,
+            &self.identity,
+            &self.spec,
+            &self.policies,
+            &versions,
+            &self.authorities,
+        ))
+        .expect("a bundle has string keys only, so it always serialises");
+        Sha256::digest(public).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}

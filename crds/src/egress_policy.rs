@@ -1,0 +1,130 @@
+//! `EgressPolicy`: which calls an identity may make.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Which calls the targeted identities may make. What no rule allows is denied.
+#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[kube(
+    group = "postern.dev",
+    version = "v1alpha1",
+    kind = "EgressPolicy",
+    plural = "egresspolicies",
+    namespaced,
+    shortname = "egp",
+    category = "postern",
+    status = "EgressPolicyStatus",
+    derive = "PartialEq",
+    printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status"}"#,
+    printcolumn = r#"{"name":"Reason","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].reason"}"#,
+    printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EgressPolicySpec {
+    /// The identities in this namespace that the policy applies to.
+    #[schemars(length(min = 1, max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
+    pub target_refs: Vec<TargetRef>,
+
+    /// The rules. Their order has no meaning: `Deny` wins over `Allow`, and what none allows is denied.
+    #[schemars(length(max = 128))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[serde(default)]
+    pub rules: Vec<PolicyRule>,
+}
+
+/// The object that a policy applies to.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TargetRef {
+    /// Its kind.
+    pub kind: TargetKind,
+    /// Its name.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+}
+
+/// Kinds that a policy can apply to.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TargetKind {
+    /// An `AgentIdentity`.
+    AgentIdentity,
+}
+
+/// One rule (`PolicyRule`, since kube's derive has a `Rule` of its own in scope). A request matches when it matches every member that is set.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PolicyRule {
+    /// Name of the rule, shown in denials, logs and metrics.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+
+    /// Where the call goes.
+    pub to: To,
+
+    /// HTTP methods; absent means every method.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 16), regex(pattern = "^[A-Z]+$")))]
+    pub methods: Vec<String>,
+
+    /// Paths as the provider sees them, without the query; absent means every path. `*` stands for anything within one segment,
+    /// a last segment `**` for any number of segments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(length(max = 64), inner(length(min = 1, max = 512)))]
+    pub paths: Vec<String>,
+
+    /// What happens to a request that matches.
+    pub action: Action,
+}
+
+/// Where a call goes.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct To {
+    /// Credentials of the identity, by name. `*` alone means all of them.
+    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 63), regex(pattern = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?|\\*)$")))]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    pub credentials: Vec<String>,
+}
+
+/// What happens to a request. The strongest action among the matching rules wins.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// The request is sent.
+    Allow,
+    /// The request is refused, whatever other rules say.
+    Deny,
+}
+
+/// What the controller found.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct EgressPolicyStatus {
+    /// The generation that this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// `Ready`: true when the policy is in force on every target.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// One entry a target.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub targets: Vec<TargetStatus>,
+}
+
+/// The policy's state for one target.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct TargetStatus {
+    /// Name of the `AgentIdentity`.
+    pub name: String,
+    /// `Accepted` (the policy means something for this target) and `Programmed` (the target's bundle holds this generation).
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+}
