@@ -1,0 +1,26 @@
+//! A real Kubernetes cluster on this machine, and the images that run on it: the ground for tests, demo and benchmarks.
+//!
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! let cluster = postern_e2e::Cluster::ensure()?;
+//! println!("{}", cluster.kubectl(["get", "nodes"])?);
+//! # Ok(()) }
+//! ```
+
+mod cache;
+pub mod cluster;
+mod digest;
+pub mod image;
+mod packages;
+pub mod pki;
+mod process;
+mod progress;
+pub mod run;
+mod tools;
+mod wait;
+
+pub use cache::{Cache, Lock};
+pub use cluster::Cluster;
+pub use progress::step;
+pub use tools::Tools;
+pub use wait::until;

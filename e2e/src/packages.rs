@@ -1,0 +1,96 @@
+//! The Debian packages that cluster and images are made with.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
+use crate::cache::Cache;
+use crate::progress::step;
+use crate::run;
+
+/// Each package and what it is for.
+const PACKAGES: &[(&str, &str)] = &[
+    ("buildah", "builds images from Dockerfiles"),
+    ("containerd", "runs containers"),
+    ("containernetworking-plugins", "gives pods addresses"),
+    ("etcd-server", "keeps the API server's objects"),
+    ("iproute2", "makes the bridge of the pods"),
+    ("mmdebstrap", "makes the root filesystem of images"),
+    ("musl-tools", "links static programs"),
+    ("nftables", "carries kube-proxy's rules"),
+    ("runc", "starts a container"),
+];
+
+/// While this file answers 101, Debian starts no service of a package that is being installed.
+const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Installs what is missing. Asks the package archive only if something is.
+pub(crate) fn install(cache: &Cache) -> Result<()> {
+    let missing: Vec<_> = PACKAGES
+        .iter()
+        .filter(|(name, _)| !is_installed(name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let reasons: Vec<_> = missing
+        .iter()
+        .map(|(name, why)| format!("{name} {why}"))
+        .collect();
+    step("Debian packages", &reasons.join(", "), || {
+        let _no_services = ServicesStayDown::begin()?;
+        let log = cache.path("log/apt.log");
+        run::logged(apt().arg("update"), &log)?;
+        let mut command = apt();
+        command.args(["install", "--yes", "--no-install-recommends"]);
+        command.args(missing.iter().map(|(name, _)| name));
+        run::logged(&mut command, &log)
+    })
+}
+
+fn is_installed(package: &str) -> bool {
+    let asked = run::output(Command::new("dpkg-query").args([
+        "--show",
+        "--showformat=${db:Status-Status}",
+        package,
+    ]));
+    asked.is_ok_and(|status| status == "installed")
+}
+
+fn apt() -> Command {
+    let mut command = Command::new("apt-get");
+    command
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .arg("--quiet");
+    command
+}
+
+/// Keeps Debian from starting its own etcd and containerd: ours use other directories, but the same ports.
+struct ServicesStayDown {
+    ours: bool,
+}
+
+impl ServicesStayDown {
+    fn begin() -> Result<Self> {
+        let policy = Path::new(SERVICE_POLICY);
+        // The machine's own policy, as container images have one, is left as it is.
+        let ours = !policy.exists();
+        if ours {
+            fs::write(policy, "#!/bin/sh\nexit 101\n").context("writing the service policy")?;
+            fs::set_permissions(policy, fs::Permissions::from_mode(0o755))?;
+        }
+        Ok(Self { ours })
+    }
+}
+
+impl Drop for ServicesStayDown {
+    fn drop(&mut self) {
+        if self.ours {
+            // It cannot be reported from here; at worst services stay down until somebody starts them.
+            let _ = fs::remove_file(SERVICE_POLICY);
+        }
+    }
+}
