@@ -1,0 +1,128 @@
+//! The command line and environment of both roles, parsed into real types once.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::sidecar::SidecarArgs;
+
+/// Puts a layer-7 gateway in front of LangChain pods, so that the application never holds a key.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "postern-operator", version)]
+pub struct Cli {
+    /// What this process does.
+    #[command(subcommand)]
+    pub role: Role,
+}
+
+/// What a process does. Both roles come from one image, so that they agree on what they inject.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Role {
+    /// Turns identities and policies into the bundles that sidecars read. Several replicas elect one that works.
+    Controller(ControllerArgs),
+    /// Puts the sidecar into annotated pods. Every replica works.
+    Webhook(WebhookArgs),
+}
+
+impl Role {
+    /// The flags that both roles have.
+    pub fn common(&self) -> &CommonArgs {
+        match self {
+            Self::Controller(args) => &args.common,
+            Self::Webhook(args) => &args.common,
+        }
+    }
+
+    /// The role's name, as in metrics and logs.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Controller(_) => "controller",
+            Self::Webhook(_) => "webhook",
+        }
+    }
+}
+
+/// Flags of both roles.
+#[derive(Args, Clone, Debug)]
+pub struct CommonArgs {
+    /// Least severe level that is logged: `error`, `warn`, `info`, `debug`, or directives like `postern_operator=debug,kube=info`.
+    #[arg(long, env = "POSTERN_LOG_LEVEL", default_value = "info")]
+    pub log_level: String,
+    /// How a log line looks.
+    #[arg(long, env = "POSTERN_LOG_FORMAT", default_value = "json")]
+    pub log_format: LogFormat,
+    /// The release namespace: where the Lease and the webhook's certificate authority live.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pub namespace: String,
+    /// Name of this pod: the holder of the Lease, and the reporter of Events.
+    #[arg(long, env = "POD_NAME")]
+    pub pod_name: String,
+    /// Where `/livez`, `/readyz` and `/metrics` are served over plain HTTP.
+    #[arg(long, env = "POSTERN_ADMIN_ADDRESS", default_value = "[::]:8080")]
+    pub admin_address: SocketAddr,
+    /// Namespaces to watch, repeated or comma-separated. Absent: all of them.
+    #[arg(long = "watch-namespace", env = "POSTERN_WATCH_NAMESPACE", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+}
+
+/// How a log line looks.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Flags of `controller`.
+#[derive(Args, Clone, Debug)]
+pub struct ControllerArgs {
+    /// Flags of both roles.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// What the webhook injects: the controller must be given the same, to tell which pods are outdated.
+    #[command(flatten)]
+    pub sidecar: SidecarArgs,
+    /// The Lease that elects one of the replicas.
+    #[arg(long, env = "POSTERN_LEASE_NAME", default_value = "postern-controller")]
+    pub lease_name: String,
+}
+
+/// Flags of `webhook`.
+#[derive(Args, Clone, Debug)]
+pub struct WebhookArgs {
+    /// Flags of both roles.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// What is injected.
+    #[command(flatten)]
+    pub sidecar: SidecarArgs,
+    /// Where `POST /inject` is served over TLS.
+    #[arg(long, env = "POSTERN_LISTEN", default_value = "[::]:10250")]
+    pub listen: SocketAddr,
+    /// The `MutatingWebhookConfiguration` whose webhook `inject.postern.dev` gets our `caBundle`.
+    #[arg(long, env = "POSTERN_WEBHOOK_CONFIGURATION")]
+    pub webhook_configuration: String,
+    /// The Service by which the API server reaches this process.
+    #[arg(long, env = "POSTERN_WEBHOOK_SERVICE")]
+    pub webhook_service: String,
+    /// Where the serving certificate comes from.
+    #[arg(long, env = "POSTERN_CERTIFICATES", default_value = "self")]
+    pub certificates: Certificates,
+    /// With `--certificates self`: the Secret that holds the certificate authority.
+    #[arg(long, env = "POSTERN_CA_SECRET", default_value = "postern-webhook-ca")]
+    pub ca_secret: String,
+    /// With `--certificates files`: the directory with `tls.crt` and `tls.key`.
+    #[arg(long, env = "POSTERN_CERTIFICATE_DIR", required_if_eq("certificates", "files"))]
+    pub certificate_dir: Option<PathBuf>,
+}
+
+/// Where the webhook's serving certificate comes from.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Certificates {
+    /// From an authority of our own, kept in a Secret; each replica signs its own leaf in memory.
+    #[value(name = "self")]
+    Own,
+    /// From files, as cert-manager writes them. The `caBundle` is then cert-manager's to set.
+    Files,
+}
