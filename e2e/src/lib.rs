@@ -11,7 +11,7 @@ mod cache;
 pub mod cluster;
 mod digest;
 pub mod image;
-mod packages;
+pub mod packages;
 pub mod pki;
 mod process;
 mod progress;

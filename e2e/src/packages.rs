@@ -1,4 +1,4 @@
-//! The Debian packages that cluster and images are made with.
+//! Debian packages: those that cluster and images are made with, and whatever else a program of this crate needs.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -27,9 +27,14 @@ const PACKAGES: &[(&str, &str)] = &[
 /// While this file answers 101, Debian starts no service of a package that is being installed.
 const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// Installs what is missing. Asks the package archive only if something is.
+/// Installs what the cluster and the images need.
 pub(crate) fn install(cache: &Cache) -> Result<()> {
-    let missing: Vec<_> = PACKAGES
+    require(cache, PACKAGES)
+}
+
+/// Installs those of `packages` (each with what it is for) that are missing. Asks the package archive only if one is.
+pub fn require(cache: &Cache, packages: &[(&str, &str)]) -> Result<()> {
+    let missing: Vec<_> = packages
         .iter()
         .filter(|(name, _)| !is_installed(name))
         .collect();
