@@ -1,5 +1,10 @@
 //! `AgentIdentity`: which credentials a workload may use, and where they come from.
 
+#![expect(
+    unreachable_pub,
+    reason = "the derive of KubeSchema repeats every struct, `pub` and all, inside a private function"
+)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
@@ -30,7 +35,10 @@ pub struct AgentIdentitySpec {
     /// Service accounts whose pods may take this identity. Pods under any other are refused.
     #[schemars(length(min = 1, max = 32))]
     #[x_kube(merge_strategy = ListMerge::Set)]
-    #[schemars(inner(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")))]
+    #[schemars(inner(
+        length(min = 1, max = 253),
+        regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    ))]
     pub service_account_names: Vec<String>,
 
     /// The credentials. A credential's name is also its route: `http://127.0.0.1:14080/<name>`.
@@ -56,7 +64,10 @@ pub struct AgentIdentitySpec {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Credential {
     /// Name of the credential: what rules refer to, and the first segment of its route.
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
 
     /// A service that Postern knows: hosts, injection, environment and error shape come from its registry.
@@ -70,7 +81,10 @@ pub struct Credential {
 
     /// Another address of the provider, as in `https://vllm.models.svc:8443/v1`. The credential is then bound to that host alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 8, max = 512), regex(pattern = "^https?://[^/?#@\\s]+(/[^?#\\s]*)?$"))]
+    #[schemars(
+        length(min = 8, max = 512),
+        regex(pattern = "^https?://[^/?#@\\s]+(/[^?#\\s]*)?$")
+    )]
     pub endpoint: Option<String>,
 
     /// Allows an `http://` endpoint, over which the credential travels in clear text.
@@ -92,7 +106,10 @@ pub struct HttpService {
     /// Hosts the credential may be sent to, port 443 unless said (`crm.example.com`, `crm.example.com:8443`). Calls go to the first.
     #[schemars(length(min = 1, max = 1))]
     #[x_kube(merge_strategy = ListMerge::Set)]
-    #[schemars(inner(length(min = 1, max = 259), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$")))]
+    #[schemars(inner(
+        length(min = 1, max = 259),
+        regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?$")
+    ))]
     pub hosts: Vec<String>,
 
     /// Where in a request the secret goes.
@@ -114,7 +131,10 @@ pub struct Inject {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HeaderInject {
     /// The header's name, as in `Authorization` or `X-Api-Key`.
-    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$"))]
+    #[schemars(
+        length(min = 1, max = 64),
+        regex(pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
+    )]
     #[x_kube(validation = ("!(self.lowerAscii() in ['host', 'connection', 'content-length', 'content-type', 'content-encoding', 'transfer-encoding', 'te', 'trailer', 'upgrade', 'keep-alive', 'expect', 'proxy-connection'])", "this header belongs to the connection or the body and cannot carry a credential"))]
     pub name: String,
 
@@ -157,7 +177,10 @@ pub struct Source {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KeyRef {
     /// The object's name.
-    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub name: String,
     /// The key in it.
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$"))]

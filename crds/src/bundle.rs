@@ -79,7 +79,9 @@ pub enum Error {
         column: usize,
     },
     /// Written by a newer operator.
-    #[error("the bundle needs a reader of format {0}, this one knows {FORMAT}: upgrade the sidecar")]
+    #[error(
+        "the bundle needs a reader of format {0}, this one knows {FORMAT}: upgrade the sidecar"
+    )]
     TooNew(u32),
     /// Well formed, but its specs have no meaning.
     #[error("the bundle has no meaning: {}", crate::violation::summary(.0))]
@@ -114,7 +116,10 @@ impl Bundle {
 
     /// Writes the bundle. The result holds secrets and is wiped when dropped.
     pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(serde_json::to_vec(self).expect("a bundle has string keys only, so it always serialises"))
+        Zeroizing::new(
+            serde_json::to_vec(self)
+                .expect("a bundle has string keys only, so it always serialises"),
+        )
     }
 
     /// The meaning of the bundle.
@@ -137,7 +142,11 @@ impl Bundle {
     /// A short digest of everything but the secret bytes, for which their versions stand: equal bundles have equal revisions, and a
     /// revision tells nothing of a secret.
     pub fn revision(&self) -> String {
-        let versions: BTreeMap<&str, &str> = self.secrets.iter().map(|(name, secret)| (name.as_str(), secret.version.as_str())).collect();
+        let versions: BTreeMap<&str, &str> = self
+            .secrets
+            .iter()
+            .map(|(name, secret)| (name.as_str(), secret.version.as_str()))
+            .collect();
         let public = serde_json::to_vec(&(
             self.format,
             &self.namespace,
@@ -148,6 +157,10 @@ impl Bundle {
             &self.authorities,
         ))
         .expect("a bundle has string keys only, so it always serialises");
-        Sha256::digest(public).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        Sha256::digest(public)
+            .iter()
+            .take(8)
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
     }
 }

@@ -1,5 +1,10 @@
 //! `EgressPolicy`: which calls an identity may make.
 
+#![expect(
+    unreachable_pub,
+    reason = "the derive of KubeSchema repeats every struct, `pub` and all, inside a private function"
+)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -42,7 +47,10 @@ pub struct TargetRef {
     /// Its kind.
     pub kind: TargetKind,
     /// Its name.
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
 }
 
@@ -58,7 +66,10 @@ pub enum TargetKind {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicyRule {
     /// Name of the rule, shown in denials, logs and metrics.
-    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
 
     /// Where the call goes.
@@ -67,7 +78,10 @@ pub struct PolicyRule {
     /// HTTP methods; absent means every method.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
-    #[schemars(length(max = 16), inner(length(min = 1, max = 16), regex(pattern = "^[A-Z]+$")))]
+    #[schemars(
+        length(max = 16),
+        inner(length(min = 1, max = 16), regex(pattern = "^[A-Z]+$"))
+    )]
     pub methods: Vec<String>,
 
     /// Paths as the provider sees them, without the query; absent means every path. `*` stands for anything within one segment,
@@ -86,13 +100,21 @@ pub struct PolicyRule {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct To {
     /// Credentials of the identity, by name. `*` alone means all of them.
-    #[schemars(length(min = 1, max = 32), inner(length(min = 1, max = 63), regex(pattern = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?|\\*)$")))]
+    #[schemars(
+        length(min = 1, max = 32),
+        inner(
+            length(min = 1, max = 63),
+            regex(pattern = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?|\\*)$")
+        )
+    )]
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub credentials: Vec<String>,
 }
 
 /// What happens to a request. The strongest action among the matching rules wins.
-#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord,
+)]
 pub enum Action {
     /// The request is sent.
     Allow,

@@ -31,7 +31,18 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in ["", "s", "0s", "-1s", "+1s", "1.5s", "10", "10d", "99999999999999999999s", "1é"] {
+        for text in [
+            "",
+            "s",
+            "0s",
+            "-1s",
+            "+1s",
+            "1.5s",
+            "10",
+            "10d",
+            "99999999999999999999s",
+            "1é",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }

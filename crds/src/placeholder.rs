@@ -10,6 +10,12 @@ pub fn render(shape: &str, namespace: &str, identity: &str, credential: &str) ->
 
 /// The 32 hexadecimal digits by which a placeholder is recognised.
 pub fn digits(namespace: &str, identity: &str, credential: &str) -> String {
-    let digest = Sha256::digest(format!("postern placeholder\n{namespace}\n{identity}\n{credential}"));
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    let digest = Sha256::digest(format!(
+        "postern placeholder\n{namespace}\n{identity}\n{credential}"
+    ));
+    digest
+        .iter()
+        .take(16)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

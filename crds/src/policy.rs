@@ -91,14 +91,19 @@ pub fn compile(policies: &[NamedPolicy]) -> Result<Policy, Vec<Violation>> {
     for named in policies {
         match compile_one(&named.name, &named.spec) {
             Ok(rules) => policy.rules.extend(rules),
-            Err(found) => violations.extend(
-                found
-                    .into_iter()
-                    .map(|violation| Violation::new(format!("EgressPolicy {}: {}", named.name, violation.path), violation.message)),
-            ),
+            Err(found) => violations.extend(found.into_iter().map(|violation| {
+                Violation::new(
+                    format!("EgressPolicy {}: {}", named.name, violation.path),
+                    violation.message,
+                )
+            })),
         }
     }
-    if violations.is_empty() { Ok(policy) } else { Err(violations) }
+    if violations.is_empty() {
+        Ok(policy)
+    } else {
+        Err(violations)
+    }
 }
 
 /// Checks one policy alone, for its own status.
@@ -110,12 +115,24 @@ pub fn check(spec: &EgressPolicySpec) -> Result<(), Vec<Violation>> {
 }
 
 /// What a policy says about credentials that an identity does not have: such a rule matches nothing there, which may be a misspelling.
-pub fn unknown_credentials(spec: &EgressPolicySpec, identity: &AgentIdentitySpec) -> Vec<Violation> {
+pub fn unknown_credentials(
+    spec: &EgressPolicySpec,
+    identity: &AgentIdentitySpec,
+) -> Vec<Violation> {
     let mut found = Vec::new();
     for (index, rule) in spec.rules.iter().enumerate() {
         for name in &rule.to.credentials {
-            if name != "*" && !identity.credentials.iter().any(|credential| credential.name == *name) {
-                let known: Vec<&str> = identity.credentials.iter().map(|c| c.name.as_str()).collect();
+            if name != "*"
+                && !identity
+                    .credentials
+                    .iter()
+                    .any(|credential| credential.name == *name)
+            {
+                let known: Vec<&str> = identity
+                    .credentials
+                    .iter()
+                    .map(|c| c.name.as_str())
+                    .collect();
                 found.push(Violation::new(
                     format!("spec.rules[{index}].to.credentials"),
                     format!("rule {} names {name:?}, which the identity does not have (it has {}), so it matches nothing there", rule.name, known.join(", ")),
@@ -130,28 +147,44 @@ fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Vec<CompiledRule
     let mut violations = Vec::new();
     let mut rules: Vec<CompiledRule> = Vec::new();
     if spec.target_refs.is_empty() {
-        violations.push(Violation::new("spec.targetRefs", "name at least one AgentIdentity"));
+        violations.push(Violation::new(
+            "spec.targetRefs",
+            "name at least one AgentIdentity",
+        ));
     }
     for (index, rule) in spec.rules.iter().enumerate() {
         let path = format!("spec.rules[{index}]");
         if rules.iter().any(|earlier| earlier.id.rule == rule.name) {
-            violations.push(Violation::new(format!("{path}.name"), format!("{:?} names an earlier rule too", rule.name)));
+            violations.push(Violation::new(
+                format!("{path}.name"),
+                format!("{:?} names an earlier rule too", rule.name),
+            ));
         }
         match compile_rule(&path, policy, rule) {
             Ok(rule) => rules.push(rule),
             Err(found) => violations.extend(found),
         }
     }
-    if violations.is_empty() { Ok(rules) } else { Err(violations) }
+    if violations.is_empty() {
+        Ok(rules)
+    } else {
+        Err(violations)
+    }
 }
 
 fn compile_rule(at: &str, policy: &str, rule: &PolicyRule) -> Result<CompiledRule, Vec<Violation>> {
     let mut violations = Vec::new();
     if rule.to.credentials.is_empty() {
-        violations.push(Violation::new(format!("{at}.to.credentials"), "name at least one credential, or \"*\" for all"));
+        violations.push(Violation::new(
+            format!("{at}.to.credentials"),
+            "name at least one credential, or \"*\" for all",
+        ));
     }
     if rule.to.credentials.len() > 1 && rule.to.credentials.iter().any(|name| name == "*") {
-        violations.push(Violation::new(format!("{at}.to.credentials"), "\"*\" stands for all credentials and must be alone"));
+        violations.push(Violation::new(
+            format!("{at}.to.credentials"),
+            "\"*\" stands for all credentials and must be alone",
+        ));
     }
     for (index, method) in rule.methods.iter().enumerate() {
         if !METHODS.contains(&method.as_str()) {
@@ -165,7 +198,10 @@ fn compile_rule(at: &str, policy: &str, rule: &PolicyRule) -> Result<CompiledRul
     for (index, text) in rule.paths.iter().enumerate() {
         match Pattern::parse(text) {
             Ok(pattern) => paths.push(pattern),
-            Err(error) => violations.push(Violation::new(format!("{at}.paths[{index}]"), error.to_string())),
+            Err(error) => violations.push(Violation::new(
+                format!("{at}.paths[{index}]"),
+                error.to_string(),
+            )),
         }
     }
     if !violations.is_empty() {
@@ -186,7 +222,11 @@ fn compile_rule(at: &str, policy: &str, rule: &PolicyRule) -> Result<CompiledRul
 impl Policy {
     /// Decides one request. Pure, and linear in the number of rules.
     pub fn decide(&self, facts: &Facts<'_>) -> Decision {
-        let strongest = self.rules.iter().filter(|rule| rule.matches(facts)).max_by_key(|rule| rule.action);
+        let strongest = self
+            .rules
+            .iter()
+            .filter(|rule| rule.matches(facts))
+            .max_by_key(|rule| rule.action);
         match strongest {
             Some(rule) if rule.action == Action::Deny => Decision::Deny(rule.id.clone()),
             Some(rule) => Decision::Allow(rule.id.clone()),
@@ -202,8 +242,11 @@ impl Policy {
 
 impl CompiledRule {
     fn matches(&self, facts: &Facts<'_>) -> bool {
-        self.credentials.iter().any(|name| name == "*" || name == facts.credential)
+        self.credentials
+            .iter()
+            .any(|name| name == "*" || name == facts.credential)
             && (self.methods.is_empty() || self.methods.iter().any(|method| method == facts.method))
-            && (self.paths.is_empty() || self.paths.iter().any(|pattern| pattern.matches(facts.path)))
+            && (self.paths.is_empty()
+                || self.paths.iter().any(|pattern| pattern.matches(facts.path)))
     }
 }

@@ -25,7 +25,9 @@ pub struct Provider {
     #[serde(default)]
     pub base_path: String,
     /// Whether this vendor's clients expect a base URL to end in `base_path` (OpenAI's do, Anthropic's do not). It says how the path of
-    /// an `endpoint` is read: in place of `base_path`, or in front of it.
+    /// an `endpoint` is read, so that users write there what they would write into the vendor's base-URL variable: where it is true, the
+    /// endpoint's path stands in place of `base_path` (`https://gw/llm/v1`); where it is false, in front of it (`https://gw/llm`), unless it
+    /// ends with it already. An endpoint without a path always means `base_path`.
     #[serde(default)]
     pub base_url_has_base_path: bool,
     /// The wire format: which shape an error has (and later, how a call is understood).
@@ -35,6 +37,7 @@ pub struct Provider {
     /// A key that is shaped like a real one, with `{}` where 32 hexadecimal digits go.
     pub placeholder: String,
     /// First segment of the layout that `LANGSMITH_GATEWAY` uses (`openai` for `<base>/openai/v1`), if LangChain routes this vendor by it.
+    /// Vendors that are called through the same clients share it.
     #[serde(default)]
     pub gateway: Option<String>,
     /// Environment variables of the vendor's Python and JavaScript clients.
@@ -52,7 +55,7 @@ pub struct Variable {
     pub carries: Carries,
     /// Its value in an injected container: `{route}` is the credential's base URL, `{placeholder}` its placeholder key.
     pub value: String,
-    /// Set only where the container sets it already: a second name for the same thing, which would win over ours.
+    /// Never set where the container does not set it: another name for the same thing, which wins over ours or does harm when set.
     #[serde(default)]
     pub only_if_present: bool,
 }
@@ -62,7 +65,7 @@ pub struct Variable {
 pub enum Carries {
     /// A key. A value that the pod sets is replaced, with a warning.
     Key,
-    /// An address. A value that the pod sets is kept, and reported when it points past the sidecar.
+    /// An address. A value that the pod sets is kept, and reported when it points past the sidecar; `value` is then what to advise.
     Address,
 }
 
@@ -71,6 +74,8 @@ pub enum Carries {
 pub enum Dialect {
     /// OpenAI and all that speak its format.
     OpenAi,
+    /// OpenAI's format, but an error's `code` is a number: OpenRouter's SDK hides the message of any other error.
+    OpenRouter,
     /// Anthropic messages.
     Anthropic,
     /// Google's Generative Language API.
@@ -79,14 +84,18 @@ pub enum Dialect {
     Plain,
 }
 
-/// The registry, sorted by name.
+/// The registry, sorted by name. All files are read at the first use, which takes about a millisecond.
 static REGISTRY: LazyLock<Vec<Provider>> = LazyLock::new(|| {
     FILES
         .iter()
-        .map(|(file, text)| match crate::yaml::from_str::<Provider>(text) {
-            Ok(provider) => provider,
-            Err(error) => unreachable!("providers/{file} is compiled in and a test reads it: {error}"),
-        })
+        .map(
+            |(file, text)| match crate::yaml::from_str::<Provider>(text) {
+                Ok(provider) => provider,
+                Err(error) => {
+                    unreachable!("providers/{file} is compiled in and a test reads it: {error}")
+                }
+            },
+        )
         .collect()
 });
 
@@ -97,7 +106,31 @@ macro_rules! files {
 }
 
 /// The vendors' files, sorted by name.
-const FILES: &[(&str, &str)] = files!["openai", "anthropic"];
+const FILES: &[(&str, &str)] = files![
+    "anthropic",
+    "azure-openai",
+    "cohere",
+    "deepseek",
+    "fireworks",
+    "gemini",
+    "groq",
+    "jina",
+    "langsmith",
+    "mistral",
+    "ollama",
+    "openai",
+    "openrouter",
+    "perplexity",
+    "pinecone",
+    "pinecone-index",
+    "qdrant",
+    "tavily",
+    "together",
+    "vllm",
+    "voyage",
+    "weaviate",
+    "xai",
+];
 
 /// The vendor called `name`.
 pub fn find(name: &str) -> Option<&'static Provider> {
@@ -113,4 +146,164 @@ pub fn all() -> &'static [Provider] {
 pub fn name_schema(_: &mut SchemaGenerator) -> Schema {
     let names: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
     json_schema!({ "type": "string", "enum": names })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
+    use super::*;
+
+    #[test]
+    fn every_file_is_in_the_list_and_named_after_its_vendor() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/providers");
+        let on_disk: BTreeSet<String> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        assert!(FILES.is_sorted());
+        let listed = FILES.iter().map(|(name, _)| format!("{name}.yaml"));
+        assert_eq!(on_disk, listed.collect());
+        for ((file, _), provider) in FILES.iter().zip(all()) {
+            assert_eq!(*file, provider.name);
+        }
+    }
+
+    #[test]
+    fn every_entry_is_well_formed() {
+        let is_name = |text: &str| {
+            !text.is_empty()
+                && text
+                    .bytes()
+                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        for provider in all() {
+            let name = &provider.name;
+            assert!(is_name(name), "{name}");
+            assert!(!provider.title.is_empty(), "{name}");
+            assert!(provider.docs.starts_with("https://"), "{name}");
+            assert!(
+                provider
+                    .host
+                    .as_deref()
+                    .is_none_or(|host| !host.contains(['/', ':', '@'])),
+                "{name}"
+            );
+            assert!(provider.gateway.as_deref().is_none_or(is_name), "{name}");
+            let base = &provider.base_path;
+            assert!(
+                base.is_empty()
+                    || base.starts_with('/') && !base.ends_with('/') && !base.contains("//"),
+                "{name}: {base}"
+            );
+            http::HeaderName::from_bytes(provider.inject.name.as_bytes()).unwrap();
+            http::HeaderValue::from_str(&provider.inject.prefix).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_placeholder_is_recognisable_and_switches_nothing() {
+        for Provider {
+            name, placeholder, ..
+        } in all()
+        {
+            assert_eq!(
+                placeholder.matches("{}").count(),
+                1,
+                "{name}: {placeholder}"
+            );
+            assert!(
+                placeholder.ends_with("postern-{}"),
+                "{name}: a person sees what it is: {placeholder}"
+            );
+            assert!(
+                placeholder.bytes().all(|b| b.is_ascii_graphic()),
+                "{name}: {placeholder}"
+            );
+            // LangChain takes the first for a key of its own gateway; Voyage's client takes the second for one of MongoDB's.
+            assert!(
+                !placeholder.starts_with("lsv2_") && !placeholder.starts_with("al-"),
+                "{name}: {placeholder}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_gateway_name_is_shared_only_by_vendors_with_the_same_clients() {
+        let mut by_gateway: BTreeMap<&str, &Provider> = BTreeMap::new();
+        for provider in all() {
+            let Some(gateway) = provider.gateway.as_deref() else {
+                continue;
+            };
+            let other = by_gateway.entry(gateway).or_insert(provider);
+            let names = |p: &Provider| {
+                p.environment
+                    .iter()
+                    .map(|v| v.name.clone())
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(names(other), names(provider), "{gateway}");
+            assert_eq!(other.dialect, provider.dialect, "{gateway}");
+        }
+        assert_eq!(
+            by_gateway.into_keys().collect::<Vec<_>>(),
+            ["anthropic", "fireworks", "gemini", "openai"]
+        );
+    }
+
+    #[test]
+    fn variables_are_unique_within_a_vendor_and_carry_what_they_say() {
+        for provider in all() {
+            let mut seen = BTreeSet::new();
+            for Variable {
+                name,
+                carries,
+                value,
+                only_if_present,
+            } in &provider.environment
+            {
+                assert!(
+                    seen.insert(name),
+                    "{}: {name} stands there twice",
+                    provider.name
+                );
+                assert!(
+                    name.bytes()
+                        .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_'),
+                    "{name}"
+                );
+                match carries {
+                    Carries::Address => assert!(
+                        value.starts_with("{route}") && !value.ends_with('/'),
+                        "{name}: {value}"
+                    ),
+                    Carries::Key => assert!(
+                        value == "{placeholder}" || value.is_empty() && *only_if_present,
+                        "{name}: {value}"
+                    ),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_base_url_in_the_environment_ends_as_the_vendors_clients_expect() {
+        for provider in all()
+            .iter()
+            .filter(|provider| provider.base_url_has_base_path)
+        {
+            for variable in provider
+                .environment
+                .iter()
+                .filter(|v| v.carries == Carries::Address)
+            {
+                assert_eq!(
+                    variable.value,
+                    format!("{{route}}{}", provider.base_path),
+                    "{}",
+                    variable.name
+                );
+            }
+        }
+    }
 }

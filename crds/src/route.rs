@@ -61,14 +61,21 @@ pub struct Variable {
 ///
 /// # Errors
 /// Every problem at once, each with its path in the spec.
-pub fn compile(namespace: &str, identity: &str, spec: &AgentIdentitySpec) -> Result<Vec<Route>, Vec<Violation>> {
+pub fn compile(
+    namespace: &str,
+    identity: &str,
+    spec: &AgentIdentitySpec,
+) -> Result<Vec<Route>, Vec<Violation>> {
     let mut violations = Vec::new();
     let mut routes = Vec::new();
     let mut names = BTreeSet::new();
     for (index, credential) in spec.credentials.iter().enumerate() {
         let path = format!("spec.credentials[{index}]");
         if !names.insert(&credential.name) {
-            violations.push(Violation::new(format!("{path}.name"), format!("{:?} names an earlier credential too", credential.name)));
+            violations.push(Violation::new(
+                format!("{path}.name"),
+                format!("{:?} names an earlier credential too", credential.name),
+            ));
         }
         match compile_one(&path, namespace, identity, credential) {
             Ok(route) => routes.push(route),
@@ -77,52 +84,87 @@ pub fn compile(namespace: &str, identity: &str, spec: &AgentIdentitySpec) -> Res
     }
     // LangChain's gateway layout gives these names to vendors; a credential under such a name must be of that vendor.
     for (index, credential) in spec.credentials.iter().enumerate() {
-        let taken = provider::all().iter().find(|p| p.gateway.as_deref() == Some(credential.name.as_str()));
+        let taken = provider::all()
+            .iter()
+            .find(|p| p.gateway.as_deref() == Some(credential.name.as_str()));
         if let Some(vendor) = taken
-            && credential.provider.as_deref().and_then(provider::find).is_none_or(|p| p.gateway != vendor.gateway)
+            && credential
+                .provider
+                .as_deref()
+                .and_then(provider::find)
+                .is_none_or(|p| p.gateway != vendor.gateway)
         {
             violations.push(Violation::new(
                 format!("spec.credentials[{index}].name"),
-                format!("{:?} is the route by which LangChain reaches {}: choose another name", credential.name, vendor.title),
+                format!(
+                    "{:?} is the route by which LangChain reaches {}: choose another name",
+                    credential.name, vendor.title
+                ),
             ));
         }
     }
-    if violations.is_empty() { Ok(routes) } else { Err(violations) }
+    if violations.is_empty() {
+        Ok(routes)
+    } else {
+        Err(violations)
+    }
 }
 
-fn compile_one(path: &str, namespace: &str, identity: &str, credential: &Credential) -> Result<Route, Vec<Violation>> {
+fn compile_one(
+    path: &str,
+    namespace: &str,
+    identity: &str,
+    credential: &Credential,
+) -> Result<Route, Vec<Violation>> {
     match (&credential.provider, &credential.http) {
         (Some(name), None) => {
             let provider = provider::find(name).ok_or_else(|| {
                 let known: Vec<&str> = provider::all().iter().map(|p| p.name.as_str()).collect();
                 vec![Violation::new(
                     format!("{path}.provider"),
-                    format!("{name:?} is not a provider that this version knows; it knows {}", known.join(", ")),
+                    format!(
+                        "{name:?} is not a provider that this version knows; it knows {}",
+                        known.join(", ")
+                    ),
                 )]
             })?;
-            from_provider(path, namespace, identity, credential, provider).map_err(|violation| vec![violation])
+            from_provider(path, namespace, identity, credential, provider)
+                .map_err(|violation| vec![violation])
         }
-        (None, Some(http)) => from_http(path, namespace, identity, credential, http).map_err(|violation| vec![violation]),
-        _ => Err(vec![Violation::new(path, "set exactly one of provider and http")]),
+        (None, Some(http)) => from_http(path, namespace, identity, credential, http)
+            .map_err(|violation| vec![violation]),
+        _ => Err(vec![Violation::new(
+            path,
+            "set exactly one of provider and http",
+        )]),
     }
 }
 
-fn from_provider(path: &str, namespace: &str, identity: &str, credential: &Credential, provider: &'static Provider) -> Result<Route, Violation> {
+fn from_provider(
+    path: &str,
+    namespace: &str,
+    identity: &str,
+    credential: &Credential,
+    provider: &'static Provider,
+) -> Result<Route, Violation> {
     let (scheme, authority, endpoint_path) = match (&credential.endpoint, &provider.host) {
-        (Some(endpoint), _) => parse_endpoint(&format!("{path}.endpoint"), endpoint, credential.allow_plaintext)?,
+        (Some(endpoint), _) => parse_endpoint(
+            &format!("{path}.endpoint"),
+            endpoint,
+            credential.allow_plaintext,
+        )?,
         (None, Some(host)) => (Scheme::HTTPS, parse_authority(path, host)?, String::new()),
         (None, None) => {
             return Err(Violation::new(
                 format!("{path}.endpoint"),
-                format!("{} has no common address: set endpoint to yours", provider.title),
+                format!(
+                    "{} has no common address: set endpoint to yours",
+                    provider.title
+                ),
             ));
         }
     };
-    let base_path = match (endpoint_path.is_empty(), provider.base_url_has_base_path) {
-        (true, _) => provider.base_path.clone(),
-        (false, true) => endpoint_path,
-        (false, false) => format!("{endpoint_path}{}", provider.base_path),
-    };
+    let base_path = join_base_path(endpoint_path, provider);
     Ok(Route {
         credential: credential.name.clone(),
         scheme,
@@ -133,17 +175,45 @@ fn from_provider(path: &str, namespace: &str, identity: &str, credential: &Crede
         header: parse_header(path, &provider.inject)?,
         header_prefix: provider.inject.prefix.clone(),
         dialect: provider.dialect,
-        placeholder: placeholder::render(&provider.placeholder, namespace, identity, &credential.name),
+        placeholder: placeholder::render(
+            &provider.placeholder,
+            namespace,
+            identity,
+            &credential.name,
+        ),
         provider: Some(provider),
     })
 }
 
-fn from_http(path: &str, namespace: &str, identity: &str, credential: &Credential, http: &HttpService) -> Result<Route, Violation> {
+/// What every upstream path starts with: see [`Provider::base_url_has_base_path`].
+fn join_base_path(endpoint_path: String, provider: &Provider) -> String {
+    if endpoint_path.is_empty() {
+        provider.base_path.clone()
+    } else if provider.base_url_has_base_path || endpoint_path.ends_with(&provider.base_path) {
+        endpoint_path
+    } else {
+        endpoint_path + &provider.base_path
+    }
+}
+
+fn from_http(
+    path: &str,
+    namespace: &str,
+    identity: &str,
+    credential: &Credential,
+    http: &HttpService,
+) -> Result<Route, Violation> {
     let [host] = http.hosts.as_slice() else {
-        return Err(Violation::new(format!("{path}.http.hosts"), "name exactly one host"));
+        return Err(Violation::new(
+            format!("{path}.http.hosts"),
+            "name exactly one host",
+        ));
     };
     let Some(header) = &http.inject.header else {
-        return Err(Violation::new(format!("{path}.http.inject"), "set exactly one way to inject: header"));
+        return Err(Violation::new(
+            format!("{path}.http.inject"),
+            "set exactly one way to inject: header",
+        ));
     };
     Ok(Route {
         credential: credential.name.clone(),
@@ -160,13 +230,21 @@ fn from_http(path: &str, namespace: &str, identity: &str, credential: &Credentia
     })
 }
 
-fn parse_endpoint(path: &str, endpoint: &str, allow_plaintext: bool) -> Result<(Scheme, Authority, String), Violation> {
+fn parse_endpoint(
+    path: &str,
+    endpoint: &str,
+    allow_plaintext: bool,
+) -> Result<(Scheme, Authority, String), Violation> {
     let wrong = |message: &str| Violation::new(path, format!("{endpoint:?} {message}"));
-    let uri: Uri = endpoint.parse().map_err(|_| wrong("is not a URL like https://host:port/path"))?;
+    let uri: Uri = endpoint
+        .parse()
+        .map_err(|_| wrong("is not a URL like https://host:port/path"))?;
     let parts = uri.into_parts();
     let scheme = parts.scheme.ok_or_else(|| wrong("lacks https://"))?;
     if scheme == Scheme::HTTP && !allow_plaintext {
-        return Err(wrong("would carry the credential in clear text: use https://, or set allowPlaintext: true beside it"));
+        return Err(wrong(
+            "would carry the credential in clear text: use https://, or set allowPlaintext: true beside it",
+        ));
     }
     if scheme != Scheme::HTTP && scheme != Scheme::HTTPS {
         return Err(wrong("must start with https://"));
@@ -181,8 +259,13 @@ fn parse_endpoint(path: &str, endpoint: &str, allow_plaintext: bool) -> Result<(
         return Err(wrong("must not carry a query or fragment"));
     }
     let endpoint_path = path_and_query.path().trim_end_matches('/');
-    if endpoint_path.contains("//") || endpoint_path.contains('%') || endpoint_path.split('/').any(|s| s == "." || s == "..") {
-        return Err(wrong("must have a plain path, without '//', '.', '..' or '%'"));
+    if endpoint_path.contains("//")
+        || endpoint_path.contains('%')
+        || endpoint_path.split('/').any(|s| s == "." || s == "..")
+    {
+        return Err(wrong(
+            "must have a plain path, without '//', '.', '..' or '%'",
+        ));
     }
     Ok((scheme, authority, endpoint_path.to_owned()))
 }
@@ -192,8 +275,14 @@ fn parse_authority(path: &str, text: &str) -> Result<Authority, Violation> {
         .to_ascii_lowercase()
         .parse()
         .map_err(|_| Violation::new(path, format!("{text:?} is not a host or host:port")))?;
-    if authority.host().is_empty() || authority.as_str().ends_with(':') || authority.port().is_some() && authority.port_u16().is_none_or(|p| p == 0) {
-        return Err(Violation::new(path, format!("{text:?} is not a host or host:port")));
+    if authority.host().is_empty()
+        || authority.as_str().ends_with(':')
+        || authority.port().is_some() && authority.port_u16().is_none_or(|p| p == 0)
+    {
+        return Err(Violation::new(
+            path,
+            format!("{text:?} is not a host or host:port"),
+        ));
     }
     Ok(without_default_port(&Scheme::HTTPS, authority))
 }
@@ -207,28 +296,52 @@ fn without_default_port(scheme: &Scheme, authority: Authority) -> Authority {
 }
 
 fn parse_header(path: &str, inject: &HeaderInject) -> Result<HeaderName, Violation> {
-    HeaderName::from_bytes(inject.name.as_bytes()).map_err(|_| Violation::new(path, format!("{:?} is not a header name", inject.name)))
+    HeaderName::from_bytes(inject.name.as_bytes())
+        .map_err(|_| Violation::new(path, format!("{:?} is not a header name", inject.name)))
 }
 
 impl Route {
     /// The path that the provider sees for a caller's `path` below the route. Both start with `/`.
+    ///
+    /// The vendor's base path is put in front once, however much of it the caller wrote and however often: `/chat`, `/v1/chat`,
+    /// `/api/v1/chat` and `/api/v1/v1/chat` all mean `/api/v1/chat` where the base path is `/api/v1`. So one call has one path, and a rule
+    /// that names it cannot be passed by another spelling.
     pub fn upstream_path(&self, path: &str) -> String {
         let mut rest = path;
-        if !self.optional_prefix.is_empty() {
-            while let Some(stripped) = rest.strip_prefix(self.optional_prefix.as_str()) {
-                if !stripped.is_empty() && !stripped.starts_with('/') {
-                    break;
-                }
-                rest = stripped;
-            }
+        while let Some(shorter) = self.without_optional_prefix(rest) {
+            rest = shorter;
         }
         format!("{}{rest}", self.base_path)
     }
 
+    /// `path` without the optional prefix, or without a tail of it that is whole segments, if it starts with one.
+    fn without_optional_prefix<'a>(&self, path: &'a str) -> Option<&'a str> {
+        let prefix = &self.optional_prefix;
+        prefix
+            .match_indices('/')
+            .filter_map(|(start, _)| path.strip_prefix(&prefix[start..]))
+            .find(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// First segment by which `LANGSMITH_GATEWAY` reaches the vendor, if it does.
+    pub fn gateway(&self) -> Option<&'static str> {
+        self.provider
+            .and_then(|provider| provider.gateway.as_deref())
+    }
+
     /// The port to dial.
     pub fn port(&self) -> u16 {
-        self.authority.port_u16().unwrap_or(if self.scheme == Scheme::HTTP { 80 } else { 443 })
+        self.authority
+            .port_u16()
+            .unwrap_or(if self.scheme == Scheme::HTTP { 80 } else { 443 })
     }
+}
+
+/// The route that a local path's first segment names: the credential of that name, or else the first one of the vendor that LangChain's
+/// gateway layout knows by it.
+pub fn find<'a>(routes: &'a [Route], segment: &str) -> Option<&'a Route> {
+    let named = routes.iter().find(|route| route.credential == segment);
+    named.or_else(|| routes.iter().find(|route| route.gateway() == Some(segment)))
 }
 
 /// The environment that an identity's routes give an application container, in the order of the credentials. Where two credentials
@@ -237,7 +350,9 @@ pub fn environment(routes: &[Route], port: u16) -> (Vec<Variable>, Vec<String>) 
     let mut variables: Vec<Variable> = Vec::new();
     let mut notes = Vec::new();
     for route in routes {
-        let Some(provider) = route.provider else { continue };
+        let Some(provider) = route.provider else {
+            continue;
+        };
         for entry in &provider.environment {
             if let Some(owner) = variables.iter().find(|v| v.name == entry.name) {
                 notes.push(format!(
@@ -248,7 +363,10 @@ pub fn environment(routes: &[Route], port: u16) -> (Vec<Variable>, Vec<String>) 
             }
             let value = entry
                 .value
-                .replace("{route}", &format!("http://127.0.0.1:{port}/{}", route.credential))
+                .replace(
+                    "{route}",
+                    &format!("http://127.0.0.1:{port}/{}", route.credential),
+                )
                 .replace("{placeholder}", &route.placeholder);
             variables.push(Variable {
                 name: entry.name.clone(),
@@ -259,16 +377,33 @@ pub fn environment(routes: &[Route], port: u16) -> (Vec<Variable>, Vec<String>) 
             });
         }
     }
-    if let Some(first) = routes.iter().find(|route| route.provider.is_some_and(|p| p.gateway.is_some())) {
-        let gateway = |name: &str, value: String, carries| Variable {
-            name: name.into(),
-            value,
-            carries,
-            only_if_present: false,
-            credential: first.credential.clone(),
-        };
-        variables.push(gateway("LANGSMITH_GATEWAY", format!("http://127.0.0.1:{port}"), Carries::Address));
-        variables.push(gateway("LANGSMITH_GATEWAY_API_KEY", first.placeholder.clone(), Carries::Key));
+    let gateway_routes: Vec<(&Route, &str)> = routes
+        .iter()
+        .filter_map(|route| Some((route, route.gateway()?)))
+        .collect();
+    let elsewhere = gateway_routes.iter().find(|(route, gateway)| {
+        let owner = gateway_routes.iter().find(|(_, other)| other == gateway);
+        owner.is_some_and(|(owner, _)| owner.credential == route.credential)
+            && find(routes, gateway).is_some_and(|found| found.credential != route.credential)
+    });
+    match (gateway_routes.first(), elsewhere) {
+        (None, _) => {}
+        (Some(_), Some((route, gateway))) => notes.push(format!(
+            "LANGSMITH_GATEWAY is not set: it would lead clients of {gateway} to credential {gateway}, and the vendor's own variables to {}, \
+             which comes first; put {gateway} first or give it another name",
+            route.credential
+        )),
+        (Some((first, _)), None) => {
+            let gateway = |name: &str, value: String, carries| Variable {
+                name: name.into(),
+                value,
+                carries,
+                only_if_present: false,
+                credential: first.credential.clone(),
+            };
+            variables.push(gateway("LANGSMITH_GATEWAY", format!("http://127.0.0.1:{port}"), Carries::Address));
+            variables.push(gateway("LANGSMITH_GATEWAY_API_KEY", first.placeholder.clone(), Carries::Key));
+        }
     }
     (variables, notes)
 }

@@ -41,7 +41,9 @@ impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
         // The decoder's own error would quote the offending byte of the secret.
-        let bytes = BASE64_STANDARD.decode(text.as_bytes()).map_err(|_| D::Error::custom("a secret is not valid base64"))?;
+        let bytes = BASE64_STANDARD
+            .decode(text.as_bytes())
+            .map_err(|_| D::Error::custom("a secret is not valid base64"))?;
         Ok(Self::new(bytes))
     }
 }
@@ -52,7 +54,10 @@ mod tests {
 
     #[test]
     fn debug_shows_nothing() {
-        assert_eq!(format!("{:?}", Secret::new(b"sk-live".to_vec())), "[secret]");
+        assert_eq!(
+            format!("{:?}", Secret::new(b"sk-live".to_vec())),
+            "[secret]"
+        );
     }
 
     #[test]

@@ -14,10 +14,14 @@ pub enum Error {
     #[error("{0:?} must start with '/'")]
     Relative(String),
     /// It could never match, because such paths are refused before policy sees them.
-    #[error("{0:?} can never match: paths with '//', '.' or '..' segments are refused before they reach policy")]
+    #[error(
+        "{0:?} can never match: paths with '//', '.' or '..' segments are refused before they reach policy"
+    )]
     NeverMatches(String),
     /// It carries a query, fragment or escape.
-    #[error("{0:?} must be a plain path: no '?', '#', '%', '\\' or space; rules match the decoded path without its query")]
+    #[error(
+        "{0:?} must be a plain path: no '?', '#', '%', '\\' or space; rules match the decoded path without its query"
+    )]
     NotPlain(String),
     /// `**` is not a whole last segment.
     #[error("{0:?}: '**' stands for the rest of a path and can only be its last segment")]
@@ -33,7 +37,10 @@ impl Pattern {
         let Some(rest) = text.strip_prefix('/') else {
             return Err(Error::Relative(text.into()));
         };
-        if text.bytes().any(|b| matches!(b, b'?' | b'#' | b'%' | b'\\') || !b.is_ascii_graphic()) {
+        if text
+            .bytes()
+            .any(|b| matches!(b, b'?' | b'#' | b'%' | b'\\') || !b.is_ascii_graphic())
+        {
             return Err(Error::NotPlain(text.into()));
         }
         let mut segments: Vec<String> = rest.split('/').map(str::to_owned).collect();
@@ -56,7 +63,9 @@ impl Pattern {
 
     /// Whether the whole of `path` matches. `/a/**` matches `/a/b` and `/a/b/c`, but not `/a`.
     pub fn matches(&self, path: &str) -> bool {
-        let Some(rest) = path.strip_prefix('/') else { return false };
+        let Some(rest) = path.strip_prefix('/') else {
+            return false;
+        };
         let mut parts = rest.split('/');
         for segment in &self.segments {
             match parts.next() {
@@ -105,8 +114,14 @@ mod tests {
     fn a_star_stays_within_its_segment() {
         assert!(matches("/v1/*/x", "/v1/a/x"));
         assert!(!matches("/v1/*/x", "/v1/a/b/x"));
-        assert!(matches("/v1beta/models/gemini-*:generateContent", "/v1beta/models/gemini-2.5-pro:generateContent"));
-        assert!(!matches("/v1beta/models/gemini-*:generateContent", "/v1beta/models/gemini-2.5-pro:countTokens"));
+        assert!(matches(
+            "/v1beta/models/gemini-*:generateContent",
+            "/v1beta/models/gemini-2.5-pro:generateContent"
+        ));
+        assert!(!matches(
+            "/v1beta/models/gemini-*:generateContent",
+            "/v1beta/models/gemini-2.5-pro:countTokens"
+        ));
     }
 
     #[test]
@@ -127,7 +142,10 @@ mod tests {
 
     #[test]
     fn patterns_that_cannot_work_are_refused() {
-        for text in ["", "v1", "/a//b", "/a/../b", "/./a", "/a?b", "/a%2fb", "/a b", "/**/a", "/a**", "//", "/a#", "/ä"] {
+        for text in [
+            "", "v1", "/a//b", "/a/../b", "/./a", "/a?b", "/a%2fb", "/a b", "/**/a", "/a**", "//",
+            "/a#", "/ä",
+        ] {
             assert!(Pattern::parse(text).is_err(), "{text}");
         }
     }
