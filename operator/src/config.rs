@@ -61,7 +61,11 @@ pub struct CommonArgs {
     #[arg(long, env = "POSTERN_ADMIN_ADDRESS", default_value = "[::]:8080")]
     pub admin_address: SocketAddr,
     /// Namespaces to watch, repeated or comma-separated. Absent: all of them.
-    #[arg(long = "watch-namespace", env = "POSTERN_WATCH_NAMESPACE", value_delimiter = ',')]
+    #[arg(
+        long = "watch-namespace",
+        env = "POSTERN_WATCH_NAMESPACE",
+        value_delimiter = ','
+    )]
     pub watch_namespaces: Vec<String>,
 }
 
@@ -113,7 +117,11 @@ pub struct WebhookArgs {
     #[arg(long, env = "POSTERN_CA_SECRET", default_value = "postern-webhook-ca")]
     pub ca_secret: String,
     /// With `--certificates files`: the directory with `tls.crt` and `tls.key`.
-    #[arg(long, env = "POSTERN_CERTIFICATE_DIR", required_if_eq("certificates", "files"))]
+    #[arg(
+        long,
+        env = "POSTERN_CERTIFICATE_DIR",
+        required_if_eq("certificates", "files")
+    )]
     pub certificate_dir: Option<PathBuf>,
 }
 

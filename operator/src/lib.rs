@@ -1,5 +1,10 @@
 //! The operator: the `controller` that turns identities into bundles, and the `webhook` that puts the sidecar into pods.
 
+pub mod admin;
+pub mod app;
 pub mod config;
+pub mod controller;
+pub mod metrics;
 pub mod sidecar;
+pub mod telemetry;
 pub mod webhook;

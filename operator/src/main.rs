@@ -1,0 +1,40 @@
+//! The binary: parses, starts logging, binds, runs.
+
+use std::pin::pin;
+
+use anyhow::Context as _;
+use clap::Parser;
+use kube::Client;
+use postern_operator::{app::App, config::Cli, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    // First of all: whatever uses TLS later finds one provider, and never has to guess.
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider was installed before main"))?;
+
+    let cli = Cli::parse();
+    let common = cli.role.common();
+    telemetry::init(&common.log_level, common.log_format)?;
+
+    let shutdown = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    let app = App::bind(cli).await?;
+    let client = Client::try_default()
+        .await
+        .context("connecting to the Kubernetes API")?;
+
+    let mut running = pin!(app.run(client, shutdown.clone()));
+    tokio::select! {
+        result = &mut running => return result,
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping");
+    shutdown.cancel();
+    running.await
+}

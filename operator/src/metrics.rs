@@ -1,0 +1,14 @@
+//! The registry that `/metrics` shows. Each role registers its own metrics beside what is here.
+
+use prometheus_client::{metrics::info::Info, registry::Registry};
+
+/// A registry whose names start with `postern_operator_`, with `postern_operator_build_info` in it.
+pub fn registry() -> Registry {
+    let mut registry = Registry::with_prefix("postern_operator");
+    registry.register(
+        "build",
+        "The running version",
+        Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
+    );
+    registry
+}
