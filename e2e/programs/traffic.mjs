@@ -1,0 +1,60 @@
+// The calls of traffic.py, as LangChain for JavaScript makes them; prints one JSON line a call.
+import { ChatAnthropic } from "@langchain/anthropic";
+import { tool } from "@langchain/core/tools";
+import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
+
+const ANSWER = "What is the capital of France?";
+const STREAM = "Count to five.";
+const TOOL = "What is the weather in Paris?";
+
+const weather = tool(({ city }) => `sunny in ${city}`, {
+  name: "weather",
+  description: "The weather in a city.",
+  schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
+});
+
+// What a program reads of a message, without the provider's random ids.
+const shown = (message) => ({
+  content: message.content,
+  toolCalls: (message.tool_calls ?? []).map(({ name, args }) => ({ name, args })),
+  usage: message.usage_metadata ?? null,
+  finish: message.response_metadata?.finish_reason ?? message.response_metadata?.stop_reason ?? null,
+});
+
+async function joined(stream) {
+  const chunks = [];
+  let whole;
+  for await (const chunk of stream) {
+    chunks.push(chunk.content);
+    whole = whole === undefined ? chunk : whole.concat(chunk);
+  }
+  return { chunks, whole: shown(whole) };
+}
+
+const calls = [];
+for (const [name, model] of [
+  ["openai", new ChatOpenAI({ model: "gpt-4o-mini" })],
+  ["anthropic", new ChatAnthropic({ model: "claude-sonnet-4-5", maxTokens: 256 })],
+]) {
+  const tools = model.bindTools([weather]);
+  calls.push([`${name}.invoke`, async () => shown(await model.invoke(ANSWER))]);
+  calls.push([`${name}.stream`, async () => joined(await model.stream(STREAM))]);
+  calls.push([`${name}.tools`, async () => shown(await tools.invoke(TOOL))]);
+  calls.push([`${name}.tools.stream`, async () => joined(await tools.stream(TOOL))]);
+}
+const embeddings = new OpenAIEmbeddings({ model: "text-embedding-3-small" });
+calls.push(["openai.embedQuery", () => embeddings.embedQuery("postern")]);
+calls.push(["openai.embedDocuments", () => embeddings.embedDocuments(["a", "b"])]);
+
+let failed = false;
+for (const [name, call] of calls) {
+  let line;
+  try {
+    line = { call: name, result: await call() };
+  } catch (error) {
+    failed = true;
+    line = { call: name, error: `${error.constructor.name}: ${error.message}` };
+  }
+  console.log(JSON.stringify(line));
+}
+process.exit(failed ? 1 : 0);

@@ -1,0 +1,101 @@
+//! The provider that agents call: aimock, which we did not write, behind TLS, in a pod of its own.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use crate::{
+    Cluster, image::Image,
+    pki::{Authority, Subject},
+    run,
+};
+
+/// Name of its Deployment, Service and Secret.
+const NAME: &str = "provider";
+
+/// A running provider.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    cluster: Cluster,
+    namespace: String,
+    /// The authority that signed its certificate, as PEM.
+    pub ca: String,
+}
+
+/// One request, as the provider received it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Received {
+    /// HTTP version.
+    pub protocol: String,
+    /// HTTP method.
+    pub method: String,
+    /// Path and query.
+    pub path: String,
+    /// Every header, lower case.
+    pub headers: std::collections::BTreeMap<String, String>,
+    /// Status of the answer; absent where the caller went away.
+    pub status: Option<u16>,
+}
+
+impl Provider {
+    /// Runs one in `namespace`, which exists, with a certificate for its Service and for `hosts`. One that is there is kept.
+    pub fn ensure(cluster: &Cluster, namespace: &str, image: &Image, hosts: &[&str]) -> Result<Self> {
+        let reference = cluster.load(image)?;
+        let existing = cluster.kubectl(["get", "configmap", "provider-ca", "--namespace", namespace, "--output", r"jsonpath={.data.ca\.crt}"]);
+        let ca = match existing {
+            Ok(ca) if !ca.is_empty() => ca,
+            _ => certificates(cluster, namespace, hosts)?,
+        };
+        let manifest = include_str!("provider.yaml").replace("IMAGE", &reference).replace("NAMESPACE", namespace);
+        cluster.apply(&manifest)?;
+        cluster.kubectl(["rollout", "status", "deployment", NAME, "--namespace", namespace, "--timeout=180s"])?;
+        Ok(Self {
+            cluster: cluster.clone(),
+            namespace: namespace.to_owned(),
+            ca,
+        })
+    }
+
+    /// Its name in the cluster.
+    pub fn host(&self) -> String {
+        format!("{NAME}.{}.svc", self.namespace)
+    }
+
+    /// The address of its Service.
+    pub fn address(&self) -> Result<String> {
+        self.cluster
+            .kubectl(["get", "service", NAME, "--namespace", &self.namespace, "--output", "jsonpath={.spec.clusterIP}"])
+    }
+
+    /// What it received in the last `since`.
+    pub fn received(&self, since: Duration) -> Result<Vec<Received>> {
+        let seconds = format!("--since={}s", since.as_secs());
+        let log = self
+            .cluster
+            .kubectl(["logs", "deployment/provider", "--namespace", &self.namespace, "--container", NAME, &seconds, "--tail=-1"])?;
+        log.lines().map(|line| serde_json::from_str(line).with_context(|| format!("reading the provider's line {line}"))).collect()
+    }
+}
+
+/// Makes the certificate of a new provider and returns the authority's.
+fn certificates(cluster: &Cluster, namespace: &str, hosts: &[&str]) -> Result<String> {
+    let authority = Authority::new("provider-ca")?;
+    let service = format!("{NAME}.{namespace}.svc");
+    let mut names = vec![service.as_str()];
+    names.extend(hosts);
+    let identity = authority.issue(&Subject {
+        name: NAME,
+        group: None,
+        hosts: &names,
+    })?;
+    let indented = |pem: &str| pem.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let manifest = format!(
+        "apiVersion: v1\nkind: Secret\nmetadata: {{name: provider-tls, namespace: {namespace}}}\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: |\n{}  tls.key: |\n{}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: provider-ca, namespace: {namespace}}}\ndata:\n  ca.crt: |\n{}",
+        indented(&identity.certificate),
+        indented(&identity.key),
+        indented(&authority.certificate())
+    );
+    run::output_with(&manifest, cluster.kubectl_command().args(["apply", "--filename", "-"]))?;
+    Ok(authority.certificate())
+}
