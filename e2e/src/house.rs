@@ -62,12 +62,28 @@ impl House {
     pub fn install(cluster: Cluster, images: Images) -> Result<Self> {
         step("custom resources", "kubectl apply -f crds/", || {
             let crds = root().join("crds");
-            cluster.kubectl([OsString::from("apply"), "--server-side".into(), "--filename".into(), crds.into()])
+            cluster.kubectl([
+                OsString::from("apply"),
+                "--server-side".into(),
+                "--filename".into(),
+                crds.into(),
+            ])
         })?;
         step("postern", "helm install postern charts/postern", || {
-            let mut arguments: Vec<OsString> = ["upgrade", "--install", RELEASE].map(OsString::from).into();
+            let mut arguments: Vec<OsString> =
+                ["upgrade", "--install", RELEASE].map(OsString::from).into();
             arguments.push(root().join("charts/postern").into());
-            arguments.extend(["--namespace", NAMESPACE, "--create-namespace", "--wait", "--timeout", "5m"].map(OsString::from));
+            arguments.extend(
+                [
+                    "--namespace",
+                    NAMESPACE,
+                    "--create-namespace",
+                    "--wait",
+                    "--timeout",
+                    "5m",
+                ]
+                .map(OsString::from),
+            );
             arguments.extend(values(&images)?.into_iter().map(OsString::from));
             cluster.helm(arguments)
         })?;
@@ -79,15 +95,31 @@ impl House {
         let cache = Cache::open()?;
         let _lock = cache.lock("provider", || ())?;
         let image: Image = image::aimock(&cache)?;
-        if self.cluster.kubectl(["get", "namespace", PROVIDER_NAMESPACE]).is_err() {
-            self.cluster.kubectl(["create", "namespace", PROVIDER_NAMESPACE])?;
+        if self
+            .cluster
+            .kubectl(["get", "namespace", PROVIDER_NAMESPACE])
+            .is_err()
+        {
+            self.cluster
+                .kubectl(["create", "namespace", PROVIDER_NAMESPACE])?;
         }
         let provider = Provider::ensure(&self.cluster, PROVIDER_NAMESPACE, &image, &PUBLIC_HOSTS)?;
         let address = provider.address()?;
-        let hosts: String = PUBLIC_HOSTS.iter().map(|host| format!("{address} {host}\\n")).collect();
+        let hosts: String = PUBLIC_HOSTS
+            .iter()
+            .map(|host| format!("{address} {host}\\n"))
+            .collect();
         let patch = format!(r#"{{"data":{{"hosts":"{hosts}"}}}}"#);
-        self.cluster
-            .kubectl(["patch", "configmap", "coredns-hosts", "--namespace", "kube-system", "--type=merge", "--patch", &patch])?;
+        self.cluster.kubectl([
+            "patch",
+            "configmap",
+            "coredns-hosts",
+            "--namespace",
+            "kube-system",
+            "--type=merge",
+            "--patch",
+            &patch,
+        ])?;
         Ok(provider)
     }
 }
@@ -95,10 +127,21 @@ impl House {
 /// Chart values that name the images, as `--set` arguments.
 pub fn values(images: &Images) -> Result<Vec<String>> {
     let mut arguments = Vec::new();
-    for (key, reference) in [("image", &images.operator), ("sidecar.image", &images.sidecar)] {
-        let (name, tag) = reference.rsplit_once(':').with_context(|| format!("reading the image name {reference}"))?;
-        let (registry, repository) = name.split_once('/').with_context(|| format!("reading the image name {reference}"))?;
-        for (part, value) in [("registry", registry), ("repository", repository), ("tag", tag)] {
+    for (key, reference) in [
+        ("image", &images.operator),
+        ("sidecar.image", &images.sidecar),
+    ] {
+        let (name, tag) = reference
+            .rsplit_once(':')
+            .with_context(|| format!("reading the image name {reference}"))?;
+        let (registry, repository) = name
+            .split_once('/')
+            .with_context(|| format!("reading the image name {reference}"))?;
+        for (part, value) in [
+            ("registry", registry),
+            ("repository", repository),
+            ("tag", tag),
+        ] {
             arguments.extend(["--set-string".to_owned(), format!("{key}.{part}={value}")]);
         }
     }

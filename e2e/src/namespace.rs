@@ -61,17 +61,25 @@ impl Namespace {
     }
 
     /// Runs `kubectl` in this namespace and returns what it prints.
-    pub fn kubectl<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
+    pub fn kubectl<A: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<String> {
         run::output(self.kubectl_command().args(arguments))
     }
 
     /// Applies manifests given as text.
     pub fn apply(&self, manifests: &str) -> Result<()> {
-        self.kubectl_with(manifests, ["apply", "--filename", "-"]).map(drop)
+        self.kubectl_with(manifests, ["apply", "--filename", "-"])
+            .map(drop)
     }
 
     /// Runs `kubectl` with `input` on its standard input.
-    pub fn kubectl_with<A: AsRef<OsStr>>(&self, input: &str, arguments: impl IntoIterator<Item = A>) -> Result<String> {
+    pub fn kubectl_with<A: AsRef<OsStr>>(
+        &self,
+        input: &str,
+        arguments: impl IntoIterator<Item = A>,
+    ) -> Result<String> {
         run::output_with(input, self.kubectl_command().args(arguments))
     }
 
@@ -88,29 +96,46 @@ impl Namespace {
 
     /// One object, as JSON.
     pub fn get(&self, kind: &str, name: &str) -> Result<Value> {
-        serde_json::from_str(&self.kubectl(["get", kind, name, "--output", "json"])?).with_context(|| format!("reading {kind} {name}"))
+        serde_json::from_str(&self.kubectl(["get", kind, name, "--output", "json"])?)
+            .with_context(|| format!("reading {kind} {name}"))
     }
 
     /// Waits until the condition `kind` of an object says `status`, and returns it. A status of an older generation does not count.
     pub fn condition(&self, resource: &str, name: &str, kind: &str, status: &str) -> Result<Value> {
-        until(&format!("{kind}={status} of {resource} {name}"), PATIENCE, || {
-            let object = self.get(resource, name)?;
-            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let condition = conditions.into_iter().find(|condition| condition["type"] == kind).context("no such condition")?;
-            ensure!(
-                condition["status"] == status && condition["observedGeneration"] == object["metadata"]["generation"],
-                "{condition}"
-            );
-            Ok(condition)
-        })
+        until(
+            &format!("{kind}={status} of {resource} {name}"),
+            PATIENCE,
+            || {
+                let object = self.get(resource, name)?;
+                let conditions = object["status"]["conditions"]
+                    .as_array()
+                    .cloned()
+                    .unwrap_or_default();
+                let condition = conditions
+                    .into_iter()
+                    .find(|condition| condition["type"] == kind)
+                    .context("no such condition")?;
+                ensure!(
+                    condition["status"] == status
+                        && condition["observedGeneration"] == object["metadata"]["generation"],
+                    "{condition}"
+                );
+                Ok(condition)
+            },
+        )
     }
 
     /// Waits until a pod is ready.
     pub fn ready(&self, pod: &str) -> Result<()> {
         until(&format!("pod {pod} to be ready"), PATIENCE, || {
             let object = self.get("pod", pod)?;
-            let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
-            let ready = conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+            let conditions = object["status"]["conditions"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default();
+            let ready = conditions
+                .iter()
+                .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
             ensure!(ready, "{}", object["status"]);
             Ok(())
         })
@@ -137,7 +162,9 @@ impl Drop for Namespace {
     fn drop(&mut self) {
         // What a failed test leaves is the best evidence of why it failed.
         if !std::thread::panicking() {
-            let _ = self.cluster.kubectl(["delete", "namespace", &self.name, "--wait=false"]);
+            let _ = self
+                .cluster
+                .kubectl(["delete", "namespace", &self.name, "--wait=false"]);
         }
     }
 }

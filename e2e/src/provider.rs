@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::{
-    Cluster, image::Image,
+    Cluster,
+    image::Image,
     pki::{Authority, Subject},
     run,
 };
@@ -39,17 +40,44 @@ pub struct Received {
 }
 
 impl Provider {
+    /// Puts `image` on the node and runs it as [`Provider::run`] does.
+    pub fn ensure(
+        cluster: &Cluster,
+        namespace: &str,
+        image: &Image,
+        hosts: &[&str],
+    ) -> Result<Self> {
+        Self::run(cluster, namespace, &cluster.load(image)?, hosts)
+    }
+
     /// Runs one in `namespace`, which exists, with a certificate for its Service and for `hosts`. One that is there is kept.
-    pub fn ensure(cluster: &Cluster, namespace: &str, image: &Image, hosts: &[&str]) -> Result<Self> {
-        let reference = cluster.load(image)?;
-        let existing = cluster.kubectl(["get", "configmap", "provider-ca", "--namespace", namespace, "--output", r"jsonpath={.data.ca\.crt}"]);
+    pub fn run(cluster: &Cluster, namespace: &str, image: &str, hosts: &[&str]) -> Result<Self> {
+        let existing = cluster.kubectl([
+            "get",
+            "configmap",
+            "provider-ca",
+            "--namespace",
+            namespace,
+            "--output",
+            r"jsonpath={.data.ca\.crt}",
+        ]);
         let ca = match existing {
             Ok(ca) if !ca.is_empty() => ca,
             _ => certificates(cluster, namespace, hosts)?,
         };
-        let manifest = include_str!("provider.yaml").replace("IMAGE", &reference).replace("NAMESPACE", namespace);
+        let manifest = include_str!("provider.yaml")
+            .replace("IMAGE", image)
+            .replace("NAMESPACE", namespace);
         cluster.apply(&manifest)?;
-        cluster.kubectl(["rollout", "status", "deployment", NAME, "--namespace", namespace, "--timeout=180s"])?;
+        cluster.kubectl([
+            "rollout",
+            "status",
+            "deployment",
+            NAME,
+            "--namespace",
+            namespace,
+            "--timeout=180s",
+        ])?;
         Ok(Self {
             cluster: cluster.clone(),
             namespace: namespace.to_owned(),
@@ -64,17 +92,36 @@ impl Provider {
 
     /// The address of its Service.
     pub fn address(&self) -> Result<String> {
-        self.cluster
-            .kubectl(["get", "service", NAME, "--namespace", &self.namespace, "--output", "jsonpath={.spec.clusterIP}"])
+        self.cluster.kubectl([
+            "get",
+            "service",
+            NAME,
+            "--namespace",
+            &self.namespace,
+            "--output",
+            "jsonpath={.spec.clusterIP}",
+        ])
     }
 
     /// What it received in the last `since`.
     pub fn received(&self, since: Duration) -> Result<Vec<Received>> {
         let seconds = format!("--since={}s", since.as_secs());
-        let log = self
-            .cluster
-            .kubectl(["logs", "deployment/provider", "--namespace", &self.namespace, "--container", NAME, &seconds, "--tail=-1"])?;
-        log.lines().map(|line| serde_json::from_str(line).with_context(|| format!("reading the provider's line {line}"))).collect()
+        let log = self.cluster.kubectl([
+            "logs",
+            "deployment/provider",
+            "--namespace",
+            &self.namespace,
+            "--container",
+            NAME,
+            &seconds,
+            "--tail=-1",
+        ])?;
+        log.lines()
+            .map(|line| {
+                serde_json::from_str(line)
+                    .with_context(|| format!("reading the provider's line {line}"))
+            })
+            .collect()
     }
 }
 
@@ -89,13 +136,20 @@ fn certificates(cluster: &Cluster, namespace: &str, hosts: &[&str]) -> Result<St
         group: None,
         hosts: &names,
     })?;
-    let indented = |pem: &str| pem.lines().map(|line| format!("    {line}\n")).collect::<String>();
+    let indented = |pem: &str| {
+        pem.lines()
+            .map(|line| format!("    {line}\n"))
+            .collect::<String>()
+    };
     let manifest = format!(
         "apiVersion: v1\nkind: Secret\nmetadata: {{name: provider-tls, namespace: {namespace}}}\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: |\n{}  tls.key: |\n{}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: provider-ca, namespace: {namespace}}}\ndata:\n  ca.crt: |\n{}",
         indented(&identity.certificate),
         indented(&identity.key),
         indented(&authority.certificate())
     );
-    run::output_with(&manifest, cluster.kubectl_command().args(["apply", "--filename", "-"]))?;
+    run::output_with(
+        &manifest,
+        cluster.kubectl_command().args(["apply", "--filename", "-"]),
+    )?;
     Ok(authority.certificate())
 }

@@ -1,0 +1,56 @@
+"""Searches the container it runs in for a text: environments, memory and files of every process. Prints one JSON line.
+
+The text comes on standard input, each byte XOR 255, so that the search does not find its own question.
+"""
+
+import json
+import os
+import re
+import sys
+
+needle = bytes(byte ^ 255 for byte in bytes.fromhex(sys.stdin.read().strip()))
+found = []
+count = {"processes": 0, "memory": 0, "files": 0, "unreadable": 0}
+
+for pid in filter(str.isdigit, os.listdir("/proc")):
+    if int(pid) == os.getpid():
+        continue
+    count["processes"] += 1
+    for name in ("environ", "cmdline"):
+        try:
+            with open(f"/proc/{pid}/{name}", "rb") as file:
+                if needle in file.read():
+                    found.append(f"/proc/{pid}/{name}")
+        except OSError:
+            count["unreadable"] += 1
+    try:
+        with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+            for line in maps:
+                start, end, mode = re.match(r"([0-9a-f]+)-([0-9a-f]+) (\S+)", line).groups()
+                if not mode.startswith("r") or line.rstrip().endswith(("[vvar]", "[vvar_vclock]", "[vsyscall]")):
+                    continue
+                try:
+                    memory.seek(int(start, 16))
+                    part = memory.read(int(end, 16) - int(start, 16))
+                except (OSError, ValueError, OverflowError):
+                    continue
+                count["memory"] += len(part)
+                if needle in part:
+                    found.append(f"/proc/{pid}/mem")
+    except OSError:
+        count["unreadable"] += 1
+
+for folder, folders, names in os.walk("/"):
+    folders[:] = [name for name in folders if os.path.join(folder, name) not in ("/proc", "/sys", "/usr")]
+    for name in names:
+        path = os.path.join(folder, name)
+        try:
+            if os.path.isfile(path) and not os.path.islink(path):
+                with open(path, "rb") as file:
+                    count["files"] += 1
+                    if needle in file.read():
+                        found.append(path)
+        except OSError:
+            count["unreadable"] += 1
+
+print(json.dumps({**count, "found": sorted(set(found))}))

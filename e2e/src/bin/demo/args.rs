@@ -1,0 +1,48 @@
+//! What a person can ask of the demo.
+
+use clap::{Parser, Subcommand};
+
+/// One LangChain pod on a real Kubernetes calls its provider without holding a key.
+///
+/// As root on a Debian machine with Rust, Go, Node and Python: sets up a one-node Kubernetes, builds and installs Postern, runs an unchanged
+/// LangChain program in a pod with one annotation, and shows what the program did, what the sidecar decided, what the provider saw, and that
+/// the key is nowhere in the program's container. What is slow to make is kept in ~/.cache/postern ($POSTERN_CACHE).
+#[derive(Parser, Debug)]
+#[command(
+    name = "cargo demo --",
+    after_help = "Examples:\n  cargo demo                      run, show, and remove what was made\n  cargo demo -- --keep            leave it running, with kubectl commands to look around\n  cargo demo -- down              remove everything\n  cargo demo -- --context staging --operator-image … --sidecar-image … --agent-image … --provider-image …\n                                  on a cluster of yours, whose nodes can pull these images"
+)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// Leave everything running and print the commands to look around.
+    #[arg(long)]
+    pub(crate) keep: bool,
+
+    /// Use the cluster behind this context of your kubeconfig in place of one on this machine. Its nodes pull the four images below.
+    #[arg(long, value_name = "NAME", global = true)]
+    pub(crate) context: Option<String>,
+
+    /// The operator's image, pushed where the cluster can pull it (built from operator/Dockerfile).
+    #[arg(long, value_name = "IMAGE", requires = "context")]
+    pub(crate) operator_image: Option<String>,
+
+    /// The sidecar's image (sidecar/Dockerfile).
+    #[arg(long, value_name = "IMAGE", requires = "context")]
+    pub(crate) sidecar_image: Option<String>,
+
+    /// The agent's image: Python with langchain-openai (e2e/images/langchain-python).
+    #[arg(long, value_name = "IMAGE", requires = "context")]
+    pub(crate) agent_image: Option<String>,
+
+    /// The mock provider's image (e2e/images/aimock).
+    #[arg(long, value_name = "IMAGE", requires = "context")]
+    pub(crate) provider_image: Option<String>,
+}
+
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Remove everything that a demo made: the cluster of this machine, or with --context the demo's namespace, the release and the custom resources.
+    Down,
+}

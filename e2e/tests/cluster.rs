@@ -1,0 +1,10 @@
+//! Questions to a real cluster: a real API server and kubelet, Postern installed by Helm, LangChain, and a provider that we did not write.
+//!
+//! Each test has a namespace of its own, which it keeps only if it fails. `cargo test -p postern-e2e --test cluster` sets up what it needs.
+
+#[path = "cluster/admit.rs"]
+mod admit;
+#[path = "cluster/support.rs"]
+mod support;
+#[path = "cluster/traffic.rs"]
+mod traffic;
