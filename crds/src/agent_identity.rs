@@ -126,6 +126,22 @@ pub struct Inject {
     pub header: Option<HeaderInject>,
 }
 
+/// Headers that belong to the connection or the body (RFC 9110 sections 7.2, 7.6.1, 8 and 10.1): they cannot carry a credential.
+pub const CONNECTION_HEADERS: [&str; 12] = [
+    "host",
+    "connection",
+    "content-length",
+    "content-type",
+    "content-encoding",
+    "transfer-encoding",
+    "te",
+    "trailer",
+    "upgrade",
+    "keep-alive",
+    "expect",
+    "proxy-connection",
+];
+
 /// A header that carries the secret.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -114,12 +114,13 @@ impl Bundle {
         serde_json::from_slice(bytes).map_err(malformed)
     }
 
-    /// Writes the bundle. The result holds secrets and is wiped when dropped.
+    /// Writes the bundle. The result holds secrets and is wiped when dropped. It may be larger than [`MAX_BYTES`], and then no sidecar reads it.
     pub fn to_json(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(
-            serde_json::to_vec(self)
-                .expect("a bundle has string keys only, so it always serialises"),
-        )
+        // Room for all from the start: a vector that grows would leave copies of the secrets behind.
+        let mut json = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
+        serde_json::to_writer(&mut *json, self)
+            .expect("a bundle has string keys only, so it always serialises");
+        json
     }
 
     /// The meaning of the bundle.

@@ -13,6 +13,7 @@ pub mod policy;
 pub mod provider;
 pub mod route;
 pub mod secret;
+pub mod source;
 pub mod violation;
 pub mod yaml;
 

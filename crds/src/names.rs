@@ -73,3 +73,13 @@ pub const REQUEST_ID_HEADER: &str = "postern-request-id";
 pub fn bundle_secret(identity: &str) -> String {
     format!("postern-{identity}")
 }
+
+/// Whether `text` is a DNS label as RFC 1123 section 2.1 has it: what Kubernetes asks of a label's value, and we of our names.
+pub fn is_label(text: &str) -> bool {
+    let is_alphanumeric = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && bytes.iter().all(|b| is_alphanumeric(*b) || *b == b'-')
+        && bytes.first().is_some_and(|b| is_alphanumeric(*b))
+        && bytes.last().is_some_and(|b| is_alphanumeric(*b))
+}

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use zeroize::Zeroizing;
 
 /// Secret bytes. Wiped when dropped; `Debug` shows nothing of them, not even their length.
@@ -39,12 +39,30 @@ impl Serialize for Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Zeroizing::new(String::deserialize(deserializer)?);
+        deserializer.deserialize_str(Base64)
+    }
+}
+
+/// Decodes from the text in place where the parser lends it, so that no second copy of it stays behind in memory.
+struct Base64;
+
+impl de::Visitor<'_> for Base64 {
+    type Value = Secret;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a secret in base64")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Secret, E> {
         // The decoder's own error would quote the offending byte of the secret.
-        let bytes = BASE64_STANDARD
-            .decode(text.as_bytes())
-            .map_err(|_| D::Error::custom("a secret is not valid base64"))?;
-        Ok(Self::new(bytes))
+        BASE64_STANDARD
+            .decode(text)
+            .map(Secret::new)
+            .map_err(|_| E::custom("a secret is not valid base64"))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<Secret, E> {
+        self.visit_str(&Zeroizing::new(text))
     }
 }
 
@@ -57,6 +75,17 @@ mod tests {
         assert_eq!(
             format!("{:?}", Secret::new(b"sk-live".to_vec())),
             "[secret]"
+        );
+    }
+
+    #[test]
+    fn any_bytes_survive_a_round_trip() {
+        let secret = Secret::new((0..=255).collect());
+        let json = serde_json::to_string(&secret).unwrap();
+        assert_eq!(serde_json::from_str::<Secret>(&json).unwrap(), secret);
+        assert_eq!(
+            serde_json::from_value::<Secret>(serde_json::from_str(&json).unwrap()).unwrap(),
+            secret
         );
     }
 

@@ -27,8 +27,36 @@ impl fmt::Display for Violation {
     }
 }
 
-/// All `violations` as one line: `a: b; c: d`.
+/// `violations` as one line, `a: b; c: d`, and how many more there are where it would become too long for a condition's message, which
+/// Kubernetes limits to 32768 bytes, or for a person.
 pub fn summary(violations: &[Violation]) -> String {
-    let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
-    lines.join("; ")
+    const LONG: usize = 4096;
+    let mut line = String::new();
+    for (index, violation) in violations.iter().enumerate() {
+        if line.len() > LONG {
+            line.push_str(&format!("; and {} more", violations.len() - index));
+            break;
+        }
+        if index > 0 {
+            line.push_str("; ");
+        }
+        line.push_str(&violation.to_string());
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_names_all_or_counts_the_rest() {
+        let few = [Violation::new("a", "b"), Violation::new("c", "d")];
+        assert_eq!(summary(&few), "a: b; c: d");
+        assert_eq!(summary(&[]), "");
+        let many = vec![Violation::new("spec.rules[0].paths[0]", "x".repeat(512)); 8192];
+        let line = summary(&many);
+        assert!(line.len() < 5000, "{}", line.len());
+        assert!(line.ends_with("more"), "{line}");
+    }
 }

@@ -1,4 +1,7 @@
 //! Path patterns: literal segments, `*` within a segment, and `**` as the last segment.
+//!
+//! A pattern is matched against the path as it is sent: the sidecar has decoded what needs no escape and refused dot segments, doubled and
+//! encoded slashes. An escape that is left (`%3A`) is data, which a pattern matches by `*`.
 
 /// A compiled path pattern.
 #[derive(Clone, Debug)]
@@ -61,7 +64,7 @@ impl Pattern {
         Ok(Self { segments, any_rest })
     }
 
-    /// Whether the whole of `path` matches. `/a/**` matches `/a/b` and `/a/b/c`, but not `/a`.
+    /// Whether the whole of `path` matches. `/a/**` matches `/a/b` and `/a/b/c`, but neither `/a` nor `/a/`; and `/a/*` matches `/a/b` alone.
     pub fn matches(&self, path: &str) -> bool {
         let Some(rest) = path.strip_prefix('/') else {
             return false;
@@ -78,10 +81,22 @@ impl Pattern {
             Some(first) => self.any_rest && !first.is_empty(),
         }
     }
+    /// Whether some path that starts with the segments of `base` can match. `base` is empty, or starts with `/` and does not end with it.
+    pub(super) fn reaches_below(&self, base: &str) -> bool {
+        let mut segments = self.segments.iter();
+        base.split('/').skip(1).all(|part| match segments.next() {
+            Some(segment) => segment_matches(segment.as_bytes(), part.as_bytes()),
+            None => self.any_rest,
+        })
+    }
 }
 
-/// Matches one segment with `*` for any run of bytes: the greedy two-pointer walk, linear but for the last star.
+/// Matches one segment, with `*` for any run of bytes: the two-pointer walk that returns to the last star only, so at worst the product of
+/// both lengths. An empty segment, which is what stands behind a trailing slash, is matched by an empty one alone.
 fn segment_matches(pattern: &[u8], text: &[u8]) -> bool {
+    if text.is_empty() {
+        return pattern.is_empty();
+    }
     let (mut p, mut t) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
@@ -114,6 +129,10 @@ mod tests {
     fn a_star_stays_within_its_segment() {
         assert!(matches("/v1/*/x", "/v1/a/x"));
         assert!(!matches("/v1/*/x", "/v1/a/b/x"));
+        assert!(!matches("/v1/*", "/v1/"));
+        assert!(matches("/v1/a*", "/v1/a"));
+        assert!(matches("/*a*b*", "/xaxxbx"));
+        assert!(!matches("/*a*b*", "/xbxxa"));
         assert!(matches(
             "/v1beta/models/gemini-*:generateContent",
             "/v1beta/models/gemini-2.5-pro:generateContent"

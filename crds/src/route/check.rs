@@ -1,0 +1,68 @@
+//! What the schema of an `AgentIdentity` demands of a credential as a whole, for documents that come past no API server.
+
+use crate::{agent_identity::Credential, names::is_label, provider, violation::Violation};
+
+/// Problems of a credential's name. `earlier` are the credentials before it.
+pub(super) fn name(at: &str, credential: &Credential, earlier: &[Credential]) -> Vec<Violation> {
+    let name = &credential.name;
+    let mut found = Vec::new();
+    let mut wrong = |message: String| found.push(Violation::new(format!("{at}.name"), message));
+    if !is_label(name) {
+        wrong("must be 1 to 63 characters of a-z, 0-9 and '-', starting and ending with a letter or digit".into());
+    }
+    if earlier.iter().any(|other| other.name == *name) {
+        wrong(format!("{name:?} names an earlier credential too"));
+    }
+    // LangChain's gateway layout gives these names to vendors; a credential under such a name must be one that their clients can call.
+    let vendor = provider::all()
+        .iter()
+        .find(|vendor| vendor.gateway.as_ref() == Some(name));
+    if let Some(vendor) = vendor {
+        let own = credential.provider.as_deref().and_then(provider::find);
+        if own.is_none_or(|own| own.gateway != vendor.gateway) {
+            wrong(format!(
+                "{name:?} is the route by which LangChain reaches {}: choose another name",
+                vendor.title
+            ));
+        }
+    }
+    found
+}
+
+/// Members that cannot stand beside each other, and unions without their member.
+pub(super) fn combination(at: &str, credential: &Credential) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut wrong =
+        |member: &str, message: &str| found.push(Violation::new(format!("{at}.{member}"), message));
+    let is_plaintext = credential
+        .endpoint
+        .as_ref()
+        .is_some_and(|endpoint| endpoint.starts_with("http://"));
+    if credential.http.is_some() && credential.endpoint.is_some() {
+        wrong(
+            "endpoint",
+            "endpoint goes with provider; with http, name the hosts there",
+        );
+    }
+    if credential.allow_plaintext && !is_plaintext {
+        wrong(
+            "allowPlaintext",
+            "allowPlaintext goes with an http:// endpoint only",
+        );
+    }
+    if let Some(tls) = &credential.tls {
+        if is_plaintext {
+            wrong("tls", "tls has no meaning for an http:// endpoint");
+        }
+        if tls.ca_bundle.config_map.is_none() {
+            wrong(
+                "tls.caBundle",
+                "set exactly one source of the bundle: configMap",
+            );
+        }
+    }
+    if credential.source.secret.is_none() {
+        wrong("source", "set exactly one source: secret");
+    }
+    found
+}
