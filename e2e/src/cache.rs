@@ -4,9 +4,10 @@ use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process;
 
 use anyhow::{Context, Result};
+
+use crate::progress::say;
 
 /// `$POSTERN_CACHE`, or `~/.cache/postern`.
 #[derive(Debug, Clone)]
@@ -49,7 +50,8 @@ impl Cache {
     ///
     /// `on_wait` is called once if somebody else has it, so that a person learns why nothing happens.
     pub fn lock(&self, name: &str, on_wait: impl FnOnce()) -> Result<Lock> {
-        let path = self.path(format!("{name}.lock"));
+        let path = self.path(format!("locks/{name}"));
+        fs::create_dir_all(path.parent().context("a directory of the lock")?)?;
         let file =
             File::create(&path).with_context(|| format!("opening the lock {}", path.display()))?;
         if file.try_lock().is_err() {
@@ -62,15 +64,23 @@ impl Cache {
 
     /// Returns the file or directory `relative`, calling `make` with a path to write to when it is not there yet.
     ///
-    /// It appears under its name only when complete: an interrupted run leaves nothing that looks finished.
+    /// It appears under its name only when complete: an interrupted run leaves nothing that looks finished. Processes
+    /// that need it at the same time make it once.
     pub fn entry(&self, relative: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
         let path = self.path(relative);
         if path.exists() {
             return Ok(path);
         }
-        let parent = path.parent().context("a cache entry below the cache")?;
-        fs::create_dir_all(parent)?;
-        let unfinished = self.path(format!("{relative}.{}.new", process::id()));
+        let _lock = self.lock(&relative.replace('/', "_"), || {
+            say(&format!(
+                "… waiting for another process that makes {relative}"
+            ));
+        })?;
+        if path.exists() {
+            return Ok(path);
+        }
+        fs::create_dir_all(path.parent().context("a cache entry below the cache")?)?;
+        let unfinished = self.path(format!("{relative}.new"));
         discard(&unfinished)?;
         if let Err(error) = make(&unfinished) {
             discard(&unfinished)?;
@@ -80,6 +90,56 @@ impl Cache {
             .with_context(|| format!("putting {} in its place", path.display()))?;
         Ok(path)
     }
+
+    /// The entry `NAME-KEY` and `suffix`, where `key` is a digest of what it is made from.
+    ///
+    /// A new one replaces those of the same name with other keys.
+    pub(crate) fn current(
+        &self,
+        name: &str,
+        key: &str,
+        suffix: &str,
+        make: impl FnOnce(&Path) -> Result<()>,
+    ) -> Result<PathBuf> {
+        let mut made = false;
+        let path = self.entry(&format!("{name}-{key}{suffix}"), |path| {
+            made = true;
+            make(path)
+        })?;
+        if made {
+            self.discard_others(name, key, suffix)?;
+        }
+        Ok(path)
+    }
+
+    /// Removes entries that were made from something else.
+    fn discard_others(&self, name: &str, key: &str, suffix: &str) -> Result<()> {
+        let path = self.path(name);
+        let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+            return Ok(());
+        };
+        let prefix = format!("{}-", name.to_string_lossy());
+        for entry in fs::read_dir(directory)? {
+            let file = entry?.file_name();
+            let file = file.to_string_lossy();
+            let other = file
+                .strip_prefix(&prefix)
+                .and_then(|rest| rest.strip_suffix(suffix))
+                .is_some_and(|other| is_key(other) && other != key);
+            if other {
+                discard(&directory.join(file.as_ref()))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether this is a digest, perhaps behind a version, and not more of a name.
+fn is_key(text: &str) -> bool {
+    let digest = text.rsplit('-').next().unwrap_or_default();
+    let version =
+        text.len() == digest.len() || text.starts_with(|first: char| first.is_ascii_digit());
+    version && digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Removes a file or a whole directory; its absence is fine.
@@ -127,6 +187,29 @@ mod tests {
         });
         assert!(failed.is_err());
         assert_eq!(fs::read_dir(dir.path().join("bin")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn current_entry_replaces_the_older_one_of_its_name_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::at(dir.path()).unwrap();
+        let (one, other, versioned) = ("0123456789ab", "ba9876543210", "0.1.0-ba9876543210");
+        for (name, key) in [
+            ("x/tool", one),
+            ("x/tool-box", one),
+            ("x/tool", versioned),
+            ("x/tool", other),
+        ] {
+            cache
+                .current(name, key, ".tar", |path| Ok(fs::write(path, key)?))
+                .unwrap();
+        }
+        let mut left: Vec<_> = fs::read_dir(dir.path().join("x"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["tool-ba9876543210.tar", "tool-box-0123456789ab.tar"]);
     }
 
     #[test]

@@ -27,6 +27,7 @@ use crate::tools::{self, Tools};
 /// A cluster that answers.
 #[derive(Debug, Clone)]
 pub struct Cluster {
+    cache: Cache,
     tools: Tools,
     place: Place,
 }
@@ -86,6 +87,7 @@ impl Cluster {
         Ok(Self {
             place: Place::Here(layout.clone()),
             tools: tools.clone(),
+            cache: cache.clone(),
         })
     }
 
@@ -94,8 +96,10 @@ impl Cluster {
     /// Nothing is started or stopped there, and [`Cluster::load`] cannot reach its nodes: they pull images from a
     /// registry.
     pub fn external(context: &str) -> Result<Self> {
+        let cache = Cache::open()?;
         let cluster = Self {
-            tools: Tools::install(&Cache::open()?)?,
+            tools: Tools::install(&cache)?,
+            cache,
             place: Place::Context(context.to_owned()),
         };
         cluster.kubectl(["get", "--raw", "/readyz"])?;
@@ -149,6 +153,11 @@ impl Cluster {
     /// The programs that speak to the cluster.
     pub fn tools(&self) -> &Tools {
         &self.tools
+    }
+
+    /// Where images are built and kept.
+    pub fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     /// Runs `kubectl` and returns what it prints.

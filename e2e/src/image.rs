@@ -1,5 +1,12 @@
 //! Images built from Dockerfiles, without a daemon and without a registry.
 
+mod agents;
+mod parts;
+mod programs;
+
+pub use agents::{aimock, langchain_node, langchain_python};
+pub use programs::{Programs, programs};
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
@@ -7,6 +14,7 @@ use std::process::{self, Command};
 use anyhow::{Context, Result};
 
 use crate::cache::{Cache, discard};
+use crate::progress::step;
 use crate::run;
 
 /// One image, in an archive of the cache.
@@ -31,14 +39,17 @@ impl Image {
     ) -> Result<Self> {
         let reference = format!("{name}:{tag}");
         let file = name.replace('/', "_");
-        let archive = cache.entry(&format!("images/{file}-{tag}.tar"), |archive| {
+        let archive = cache.current(&format!("images/{file}"), tag, ".tar", |archive| {
             let work = cache.path(format!("images/{file}.{}.work", process::id()));
             discard(&work)?;
             let context = work.join("context");
             fs::create_dir_all(&context)?;
             stage(&context).with_context(|| format!("collecting the files of {reference}"))?;
-            buildah(&work, &context, &reference, archive)
-                .with_context(|| format!("building {reference}"))?;
+            step(
+                &format!("image {reference}"),
+                "built from its Dockerfile",
+                || buildah(&work, &context, &reference, archive),
+            )?;
             Ok(discard(&work)?)
         })?;
         Ok(Self { reference, archive })

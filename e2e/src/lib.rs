@@ -10,17 +10,24 @@
 mod cache;
 pub mod cluster;
 mod digest;
+pub mod house;
 pub mod image;
+mod namespace;
 pub mod packages;
 pub mod pki;
 mod process;
 mod progress;
+pub mod provider;
 pub mod run;
 mod tools;
 mod wait;
 
 pub use cache::{Cache, Lock};
 pub use cluster::Cluster;
+pub use house::House;
+pub use image::Image;
+pub use namespace::{Namespace, PATIENCE};
 pub use progress::step;
+pub use provider::Provider;
 pub use tools::Tools;
 pub use wait::until;

@@ -120,7 +120,7 @@ enum Input {
 impl Go {
     fn build(&self, cache: &Cache) -> Result<PathBuf> {
         let log = cache.path(format!("log/build-{}.log", self.name));
-        cache.entry(&format!("bin/{}-{}", self.name, self.key), |path| {
+        cache.current(&format!("bin/{}", self.name), &self.key, "", |path| {
             step(self.what, self.why, || {
                 let mut go = Command::new("go");
                 go.env("CGO_ENABLED", "0");
@@ -155,7 +155,7 @@ fn go_version() -> Result<String> {
 fn pause(cache: &Cache) -> Result<PathBuf> {
     let dir = source("pause");
     let key = Digest::new().tree(&dir)?.short();
-    cache.entry(&format!("bin/pause-{key}"), |path| {
+    cache.current("bin/pause", &key, "", |path| {
         step("pause", "holds the namespaces of each pod", || {
             run::output(
                 Command::new("musl-gcc")

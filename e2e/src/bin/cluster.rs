@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
-use postern_e2e::Cluster;
+use clap::{Parser, Subcommand, ValueEnum};
 use postern_e2e::cluster::Status;
+use postern_e2e::image::{self, Programs};
+use postern_e2e::{Cache, Cluster, Image};
 
 /// A real Kubernetes on this machine, for tests and demo.
 ///
@@ -26,8 +27,40 @@ enum Action {
     Down,
     /// Say whether it runs. The exit code is 0 only if it does.
     Status,
+    /// Build images, put them on the node, and print the names that pods use.
+    Images {
+        /// Which; all of them if none is named.
+        #[arg(value_enum)]
+        names: Vec<Name>,
+    },
     /// Print the path of the administrator's kubeconfig, starting the cluster if need be.
     Kubeconfig,
+}
+
+#[derive(Clone, Copy, ValueEnum, PartialEq)]
+enum Name {
+    /// Operator and sidecar, from the sources as they are.
+    Programs,
+    /// Python with LangChain.
+    LangchainPython,
+    /// Node.js with LangChain.
+    LangchainNode,
+    /// The mock provider.
+    Aimock,
+}
+
+impl Name {
+    fn build(self, cache: &Cache) -> Result<Vec<Image>> {
+        Ok(match self {
+            Self::Programs => {
+                let Programs { operator, sidecar } = image::programs(cache)?;
+                vec![operator, sidecar]
+            }
+            Self::LangchainPython => vec![image::langchain_python(cache)?],
+            Self::LangchainNode => vec![image::langchain_node(cache)?],
+            Self::Aimock => vec![image::aimock(cache)?],
+        })
+    }
 }
 
 fn main() -> Result<ExitCode> {
@@ -55,6 +88,19 @@ fn main() -> Result<ExitCode> {
                 return Ok(ExitCode::FAILURE);
             }
         },
+        Action::Images { names } => {
+            let cluster = Cluster::ensure()?;
+            let names = if names.is_empty() {
+                Name::value_variants()
+            } else {
+                &names
+            };
+            for name in names {
+                for image in name.build(cluster.cache())? {
+                    writeln!(out, "{}", cluster.load(&image)?)?;
+                }
+            }
+        }
         Action::Kubeconfig => {
             if let Some(kubeconfig) = Cluster::ensure()?.kubeconfig() {
                 writeln!(out, "{}", kubeconfig.display())?;

@@ -176,27 +176,43 @@ fn remove_leftovers(layout: &Layout) -> Result<()> {
             discard(&link)?;
         }
     }
-    // What a CNI network gave to whom.
+    // What the network's plugins gave to which sandbox: BRIDGE-SANDBOX-eth0, and cni-loopback-SANDBOX-lo beside it.
+    let sandbox_of = |name: &str| -> Option<String> {
+        let own = name.strip_prefix(&format!("{BRIDGE}-"))?;
+        Some(own.strip_suffix("-eth0")?.to_owned())
+    };
     for result in entries("/var/lib/cni/results") {
-        let name = result
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if name.starts_with(&format!("{BRIDGE}-")) {
+        if let Some(sandbox) = sandbox_of(&result.file_name().unwrap_or_default().to_string_lossy())
+        {
             discard(&result)?;
+            discard(&result.with_file_name(format!("cni-loopback-{sandbox}-lo")))?;
         }
     }
-    // Sockets of shims, at which nobody listens any more.
+    // Sockets of shims and of the kubelet, at which nobody listens any more.
     let listening = fs::read_to_string("/proc/net/unix").context("listing sockets")?;
     let listening: HashSet<&str> = listening
         .lines()
         .filter_map(|line| line.split(' ').next_back())
         .collect();
-    for socket in entries("/run/containerd/s") {
+    for socket in [
+        entries("/run/containerd/s"),
+        entries("/var/lib/kubelet/device-plugins"),
+    ]
+    .concat()
+    {
         if !listening.contains(socket.to_string_lossy().as_ref()) {
             discard(&socket)?;
         }
+    }
+    // Directories that others may use too go only when they are empty.
+    for dir in [
+        "/var/log/containers",
+        "/var/lib/cni/results",
+        "/var/lib/kubelet/device-plugins",
+        "/var/lib/kubelet",
+        "/run/containerd/s",
+    ] {
+        let _ = fs::remove_dir(dir);
     }
     Ok(())
 }

@@ -1,0 +1,111 @@
+//! The images of Postern itself, built from the sources as they are now.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result};
+use serde::Deserialize;
+
+use super::Image;
+use crate::cache::Cache;
+use crate::digest::Digest;
+use crate::progress::step;
+use crate::run;
+
+/// Static, so that an image needs nothing but the program.
+const TARGET: &str = "x86_64-unknown-linux-musl";
+
+/// The images of operator and sidecar, made from the same build.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// `ghcr.io/postern-dev/operator`
+    pub operator: Image,
+    /// `ghcr.io/postern-dev/sidecar`
+    pub sidecar: Image,
+}
+
+/// Builds operator and sidecar for release and puts each into the image that its Dockerfile describes.
+///
+/// Tags are `VERSION-DIGEST`: another build is another name, so that pods and charts never take an older one for it.
+pub fn programs(cache: &Cache) -> Result<Programs> {
+    let built = step(
+        "operator and sidecar",
+        "static programs for their images",
+        || {
+            // rustup answers at once when it is there.
+            run::output(
+                Command::new("rustup")
+                    .args(["target", "add", TARGET])
+                    .current_dir(workspace()),
+            )?;
+            cargo(cache)
+        },
+    )?;
+    Ok(Programs {
+        operator: image(cache, "operator", find(&built, "postern-operator")?)?,
+        sidecar: image(cache, "sidecar", find(&built, "postern")?)?,
+    })
+}
+
+fn workspace() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// What cargo says about each thing that it built or found fresh.
+#[derive(Deserialize)]
+struct Artifact {
+    executable: Option<PathBuf>,
+}
+
+/// Runs the build, wherever the target directory is, and returns the programs that it made.
+fn cargo(cache: &Cache) -> Result<Vec<PathBuf>> {
+    let messages = cache.path("log/programs.json");
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--locked", "--target", TARGET]);
+    cargo.args([
+        "--package",
+        "postern-operator",
+        "--package",
+        "postern-sidecar",
+        "--bins",
+    ]);
+    cargo
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(workspace());
+    run::logged(&mut cargo, &messages)?;
+    Ok(fs::read_to_string(&messages)?
+        .lines()
+        // Between the messages stand the compiler's own words.
+        .filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
+        .filter_map(|artifact| artifact.executable)
+        .collect())
+}
+
+fn find<'a>(built: &'a [PathBuf], name: &str) -> Result<&'a Path> {
+    let found = built
+        .iter()
+        .find(|path| path.file_name().is_some_and(|file| file == name));
+    Ok(found.with_context(|| format!("finding {name} in what cargo built"))?)
+}
+
+/// The image of `CRATE/Dockerfile`, which copies one program.
+fn image(cache: &Cache, directory: &str, program: &Path) -> Result<Image> {
+    let dockerfile = fs::read(workspace().join(directory).join("Dockerfile"))
+        .with_context(|| format!("reading the Dockerfile of {directory}"))?;
+    let bytes = fs::read(program).with_context(|| format!("reading {}", program.display()))?;
+    let digest = Digest::new().bytes(&dockerfile).bytes(&bytes).short();
+    let tag = format!("{}-{digest}", env!("CARGO_PKG_VERSION"));
+    Image::build(
+        cache,
+        &format!("ghcr.io/postern-dev/{directory}"),
+        &tag,
+        |context| {
+            fs::write(context.join("Dockerfile"), &dockerfile)?;
+            let name = program.file_name().context("the program's name")?;
+            fs::copy(program, context.join(name))?;
+            Ok(())
+        },
+    )
+}
