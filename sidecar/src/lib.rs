@@ -1,1 +1,24 @@
-//! The sidecar.
+//! The sidecar: a proxy on localhost that decides every call of an application and puts the real credential into those it lets pass.
+//!
+//! *Architecture invariant: no Kubernetes client.* All that it knows comes from one document, the bundle; it has no other source of truth and
+//! no way to ask for one, so it goes on when the operator is gone.
+#![forbid(unsafe_code)]
+
+pub mod access;
+pub mod app;
+pub mod config;
+pub mod process;
+
+mod admin;
+mod answer;
+mod body;
+mod bundle;
+mod error;
+mod listener;
+mod metrics;
+mod proxy;
+mod snapshot;
+mod upstream;
+
+pub use app::App;
+pub use config::{Config, Source};

@@ -1,0 +1,96 @@
+//! The admin listener: whether the process lives, whether it is ready, and its metrics. It knows no secret and takes no command.
+
+use std::{convert::Infallible, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+
+use crate::metrics::Metrics;
+
+/// Probes and a scraper or two.
+const MAX_CONNECTIONS: usize = 32;
+
+/// What the admin listener tells.
+pub(crate) struct Admin {
+    /// Says whether a bundle is in use.
+    pub(crate) is_ready: Box<dyn Fn() -> bool + Send + Sync>,
+    /// The metrics.
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl Admin {
+    /// Serves until the task is dropped.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let mut connections = JoinSet::new();
+        loop {
+            let permit = Arc::clone(&permits)
+                .acquire_owned()
+                .await
+                .expect("the semaphore is never closed");
+            let Ok((stream, _)) = listener.accept().await else {
+                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                continue;
+            };
+            while connections.try_join_next().is_some() {}
+            let admin = Arc::clone(&self);
+            connections.spawn(async move {
+                let _permit = permit;
+                let service = service_fn(|request| {
+                    std::future::ready(Ok::<_, Infallible>(admin.answer(&request)))
+                });
+                let served = http1::Builder::new()
+                    .timer(hyper_util::rt::TokioTimer::new())
+                    .header_read_timeout(std::time::Duration::from_secs(30))
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+                if let Err(error) = served {
+                    tracing::debug!(%error, "a connection to the admin listener ended early");
+                }
+            });
+        }
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let plain = "text/plain; charset=utf-8";
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            return response(StatusCode::METHOD_NOT_ALLOWED, plain, "only GET\n");
+        }
+        match request.uri().path() {
+            "/livez" => response(StatusCode::OK, plain, "ok\n"),
+            "/readyz" if (self.is_ready)() => response(StatusCode::OK, plain, "ok\n"),
+            "/readyz" => response(
+                StatusCode::SERVICE_UNAVAILABLE,
+                plain,
+                "no bundle is loaded, or the process is stopping\n",
+            ),
+            "/metrics" => response(
+                StatusCode::OK,
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                self.metrics.encode(),
+            ),
+            _ => response(
+                StatusCode::NOT_FOUND,
+                plain,
+                "there are /livez, /readyz and /metrics\n",
+            ),
+        }
+    }
+}
+
+fn response(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,209 @@
+//! The program as a value: bind it, ask for its addresses, run it until a future says stop.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    access::AccessLog,
+    admin::Admin,
+    bundle::{Publisher, Watcher},
+    config::{Config, Source},
+    listener::{self, Server},
+    metrics::Metrics,
+    proxy::{Proxy, authority::OwnNames},
+    snapshot::Snapshot,
+    upstream::Upstreams,
+};
+
+/// The sidecar with its sockets open, ready to run.
+pub struct App {
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    admin: Option<(TcpListener, SocketAddr)>,
+    server: Arc<Server>,
+    metrics: Arc<Metrics>,
+    upstreams: Arc<Upstreams>,
+    source: Bundles,
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    drain_timeout: Duration,
+}
+
+/// What keeps the bundle in use.
+enum Bundles {
+    Watched(Watcher),
+    /// Holds the sending side, without which the snapshots would end.
+    Fixed(Publisher),
+}
+
+/// Why the sidecar cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The system's reason.
+        source: io::Error,
+    },
+    /// Not one data address was left.
+    #[error("there is no address to listen on: this host has no IPv6, and no other was given")]
+    NoAddress,
+    /// The bundle that was given has no meaning.
+    #[error(transparent)]
+    Bundle(#[from] postern_crds::bundle::Error),
+}
+
+impl App {
+    /// Opens the sockets and takes the bundle into use, if it is there. Nothing is served before [`run`](Self::run).
+    ///
+    /// # Errors
+    /// [`Error`]; a bundle in a directory that is missing or cannot be used is none, since it may come yet.
+    pub async fn bind(config: Config) -> Result<Self, Error> {
+        let Config {
+            listen,
+            admin,
+            source,
+            drain_timeout,
+            cluster_api,
+            max_connections,
+            head_timeout,
+            connect_timeout,
+            observer,
+        } = config;
+        let mut listeners = Vec::with_capacity(listen.len());
+        let mut addresses = Vec::with_capacity(listen.len());
+        for address in listen {
+            if let Some((listener, address)) = bind(address).await? {
+                listeners.push(listener);
+                addresses.push(address);
+            }
+        }
+        if listeners.is_empty() {
+            return Err(Error::NoAddress);
+        }
+        let admin = match admin {
+            Some(address) => match bind(address).await? {
+                // `[::]` serves IPv4 as well where there is IPv6, and where there is none, IPv4 is what is meant.
+                None => bind(SocketAddr::from(([0, 0, 0, 0], address.port()))).await?,
+                bound => bound,
+            },
+            None => None,
+        };
+
+        let metrics = Arc::new(Metrics::new());
+        let upstreams = Arc::new(Upstreams::new(
+            cluster_api,
+            connect_timeout,
+            Arc::clone(&metrics),
+            TaskTracker::new(),
+        ));
+        let (sender, snapshots) = watch::channel(None);
+        let publisher = Publisher::new(sender, Arc::clone(&upstreams), Arc::clone(&metrics));
+        let source = match source {
+            Source::Directory(directory) => {
+                let mut watcher = Watcher::new(&directory, publisher);
+                watcher.look();
+                Bundles::Watched(watcher)
+            }
+            Source::Fixed(bundle) => {
+                publisher.publish(*bundle)?;
+                Bundles::Fixed(publisher)
+            }
+        };
+        let log = Arc::new(AccessLog::new(Arc::clone(&metrics), observer));
+        let proxy = Arc::new(Proxy::new(
+            snapshots.clone(),
+            OwnNames::new(&addresses),
+            log,
+        ));
+        let server = Arc::new(Server::new(
+            proxy,
+            Arc::clone(&metrics),
+            max_connections,
+            head_timeout,
+        ));
+        Ok(Self {
+            listeners,
+            addresses,
+            admin,
+            server,
+            metrics,
+            upstreams,
+            source,
+            snapshots,
+            drain_timeout,
+        })
+    }
+
+    /// The data addresses that are really listened on.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The admin address that is really listened on.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|(_, address)| *address)
+    }
+
+    /// Serves until `shutdown` is ready, then drains: takes no new connection, lets running requests end, and cuts off those that are not at
+    /// their end after the drain timeout.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) {
+        let Self {
+            listeners,
+            addresses,
+            admin,
+            server,
+            metrics,
+            upstreams,
+            source,
+            snapshots,
+            drain_timeout,
+        } = self;
+        // Dropped at the end of this function, and with it whatever still runs there.
+        let mut tasks = JoinSet::new();
+        let stopping = CancellationToken::new();
+        let (_keeps_the_bundle, watcher) = match source {
+            Bundles::Watched(watcher) => (None, Some(watcher)),
+            Bundles::Fixed(publisher) => (Some(publisher), None),
+        };
+        if let Some(watcher) = watcher {
+            tasks.spawn(watcher.follow());
+        }
+        tasks.spawn(async move { upstreams.sweep().await });
+        if let Some((listener, _)) = admin {
+            let stopping = stopping.clone();
+            let is_ready =
+                Box::new(move || !stopping.is_cancelled() && snapshots.borrow().is_some());
+            tasks.spawn(Arc::new(Admin { is_ready, metrics }).serve(listener));
+        }
+        for listener in listeners {
+            tasks.spawn(Arc::clone(&server).accept(listener));
+        }
+        tracing::info!(?addresses, version = env!("CARGO_PKG_VERSION"), "serving");
+
+        shutdown.await;
+        tracing::info!(
+            timeout_s = drain_timeout.as_secs(),
+            "stopping: running requests may end, new ones are not taken"
+        );
+        stopping.cancel();
+        if server.drain(drain_timeout).await {
+            tracing::info!("stopped: every request came to its end");
+        } else {
+            tracing::warn!("stopped: some requests were cut off");
+        }
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<Option<(TcpListener, SocketAddr)>, Error> {
+    let failed = |source| Error::Bind { address, source };
+    let Some(listener) = listener::bind(address).await.map_err(failed)? else {
+        tracing::warn!(%address, "this host has no IPv6: going on without the address");
+        return Ok(None);
+    };
+    let real = listener.local_addr().map_err(failed)?;
+    Ok(Some((listener, real)))
+}

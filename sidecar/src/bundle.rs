@@ -1,0 +1,196 @@
+//! Where bundles come from: a directory that the kubelet mounts and swaps, or one given in memory.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use postern_crds::{
+    Bundle,
+    bundle::{Error as BundleError, MAX_BYTES},
+    names::BUNDLE_KEY,
+};
+use tokio::sync::watch;
+use zeroize::Zeroizing;
+
+use crate::{metrics::Metrics, snapshot::Snapshot, upstream::Upstreams};
+
+/// How often the directory is looked at. The kubelet itself takes up to a minute to write a change there, so a second adds nothing, and
+/// polling sees every way in which a mount can change.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Why a bundle cannot be used. None of them quotes the document.
+#[derive(Debug, thiserror::Error)]
+enum LoadError {
+    #[error("the bundle cannot be read")]
+    Read(#[from] io::Error),
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+}
+
+/// Publishes snapshots. The last good one stays whatever happens.
+pub(crate) struct Publisher {
+    snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+    upstreams: Arc<Upstreams>,
+    metrics: Arc<Metrics>,
+}
+
+/// Follows the bundle in a directory.
+pub(crate) struct Watcher {
+    file: PathBuf,
+    /// The file that was read last, good or bad.
+    seen: Option<Stamp>,
+    publisher: Publisher,
+}
+
+/// What changes when a file does, or when another one takes its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stamp {
+    device: u64,
+    inode: u64,
+    length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(metadata: &std::fs::Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+impl Publisher {
+    /// Publishes to `snapshots`.
+    pub(crate) fn new(
+        snapshots: watch::Sender<Option<Arc<Snapshot>>>,
+        upstreams: Arc<Upstreams>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            snapshots,
+            upstreams,
+            metrics,
+        }
+    }
+
+    /// Takes `bundle` into use.
+    ///
+    /// # Errors
+    /// [`BundleError`] when its specs have no meaning; the one in use stays.
+    pub(crate) fn publish(&self, bundle: Bundle) -> Result<(), BundleError> {
+        let snapshot = Snapshot::compile(bundle, &self.upstreams)?;
+        self.metrics
+            .bundle_loaded(&snapshot.identity, &snapshot.revision);
+        for binding in snapshot.bindings() {
+            let credential = binding.route.credential.as_str();
+            if binding.secret.is_none() {
+                tracing::warn!(
+                    credential,
+                    "the credential has no secret: calls with it are denied"
+                );
+            }
+            if let Err(error) = &binding.origin {
+                tracing::warn!(credential, %error, "the credential's caBundle cannot be used: calls with it are denied");
+            }
+        }
+        tracing::info!(
+            identity = snapshot.identity,
+            revision = snapshot.revision,
+            credentials = snapshot.bindings().len(),
+            rules = snapshot.policy.rule_count(),
+            "a bundle is in use"
+        );
+        self.snapshots.send_replace(Some(Arc::new(snapshot)));
+        Ok(())
+    }
+}
+
+impl Watcher {
+    /// Watches `directory`.
+    pub(crate) fn new(directory: &Path, publisher: Publisher) -> Self {
+        Self {
+            file: directory.join(BUNDLE_KEY),
+            seen: None,
+            publisher,
+        }
+    }
+
+    /// Looks for ever.
+    pub(crate) async fn follow(mut self) {
+        let mut ticks = tokio::time::interval(POLL);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            // One stat of a file in memory; only a change is worth another thread.
+            if self.has_changed() {
+                self = match tokio::task::spawn_blocking(move || {
+                    self.look();
+                    self
+                })
+                .await
+                {
+                    Ok(watcher) => watcher,
+                    Err(error) => {
+                        tracing::error!(%error, "reading a bundle failed for good: the last good one stays");
+                        return;
+                    }
+                };
+            }
+        }
+    }
+
+    fn has_changed(&self) -> bool {
+        std::fs::metadata(&self.file)
+            .ok()
+            .map(|metadata| Stamp::of(&metadata))
+            != self.seen
+    }
+
+    /// Reads the bundle if it changed, and publishes it if it is good.
+    pub(crate) fn look(&mut self) {
+        let (stamp, loaded) = read(&self.file);
+        if stamp == self.seen && self.seen.is_some() {
+            return;
+        }
+        let is_first = self.seen.is_none();
+        self.seen = stamp;
+        let published =
+            loaded.and_then(|bytes| Ok(self.publisher.publish(Bundle::parse(&bytes)?)?));
+        if let Err(error) = published {
+            self.publisher.metrics.bundle_errors.inc();
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let keeps = if self.publisher.snapshots.borrow().is_some() {
+                "the last good bundle stays in use"
+            } else {
+                "there is no bundle yet: every call is denied"
+            };
+            tracing::error!(file = %self.file.display(), %error, cause, is_first, "{keeps}");
+        }
+    }
+}
+
+/// The file's bytes, at most one more than a bundle may have, and which file they are from.
+fn read(path: &Path) -> (Option<Stamp>, Result<Zeroizing<Vec<u8>>, LoadError>) {
+    let opened = File::open(path).and_then(|file| Ok((Stamp::of(&file.metadata()?), file)));
+    let (stamp, file) = match opened {
+        Ok(opened) => opened,
+        Err(error) => return (None, Err(error.into())),
+    };
+    let limit = MAX_BYTES as u64 + 1;
+    // Large enough from the start: growing would leave copies behind that nobody wipes.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(
+        usize::try_from(stamp.length.min(limit)).unwrap_or(MAX_BYTES) + 1,
+    ));
+    let read = file.take(limit).read_to_end(&mut bytes);
+    (Some(stamp), read.map(|_| bytes).map_err(LoadError::from))
+}

@@ -1,0 +1,174 @@
+//! What a run of the sidecar is given. What can change while it runs is in the bundle and not here.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+use postern_crds::{
+    Bundle, interval,
+    names::{BUNDLE_DIR, DATA_PORT},
+};
+
+use crate::access::Observer;
+
+/// Everything that [`App::bind`](crate::App::bind) needs.
+pub struct Config {
+    /// Data addresses; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Address of `/livez`, `/readyz` and `/metrics`, if there is to be one.
+    pub admin: Option<SocketAddr>,
+    /// Where the bundle comes from.
+    pub source: Source,
+    /// How long requests may take to end after a stop.
+    pub drain_timeout: Duration,
+    /// Addresses of the cluster's API, to which no name may lead.
+    pub cluster_api: Vec<IpAddr>,
+    /// Connections of the application at a time.
+    pub max_connections: usize,
+    /// From the first byte of a request's head to its last.
+    pub head_timeout: Duration,
+    /// Name, TCP and TLS of an upstream connection together.
+    pub connect_timeout: Duration,
+    /// Is told of every request at its end.
+    pub observer: Option<Observer>,
+}
+
+/// Where the bundle comes from.
+pub enum Source {
+    /// A directory that is watched, as the kubelet mounts a Secret.
+    Directory(PathBuf),
+    /// One that stays as it is.
+    Fixed(Box<Bundle>),
+}
+
+impl Config {
+    /// The defaults of a pod's sidecar, with the bundle from `source`, on free ports of 127.0.0.1.
+    pub fn on_free_ports(source: Source) -> Self {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self {
+            listen: vec![free],
+            admin: Some(free),
+            source,
+            drain_timeout: Duration::from_secs(25),
+            cluster_api: Vec::new(),
+            max_connections: 1024,
+            head_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(10),
+            observer: None,
+        }
+    }
+}
+
+/// Flags of `postern serve`.
+#[derive(clap::Args, Debug)]
+pub struct ServeArgs {
+    /// Directory of the mounted bundle; it is watched for changes
+    #[arg(long, env = "POSTERN_BUNDLE_DIR", value_name = "DIR", default_value = BUNDLE_DIR)]
+    bundle_dir: PathBuf,
+
+    /// Address to take the application's calls on; may be given more than once
+    #[arg(
+        long,
+        env = "POSTERN_LISTEN",
+        value_name = "ADDRESS",
+        value_delimiter = ',',
+        default_values_t = [SocketAddr::from(([127, 0, 0, 1], DATA_PORT)), SocketAddr::from(([0u16, 0, 0, 0, 0, 0, 0, 1], DATA_PORT))]
+    )]
+    listen: Vec<SocketAddr>,
+
+    /// Address of /livez, /readyz and /metrics
+    #[arg(
+        long,
+        env = "POSTERN_ADMIN_ADDRESS",
+        value_name = "ADDRESS",
+        default_value = "[::]:14081"
+    )]
+    admin_address: SocketAddr,
+
+    /// How long running requests may take to end after SIGTERM
+    #[arg(long, env = "POSTERN_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "25s", value_parser = parse_interval)]
+    drain_timeout: Duration,
+
+    /// Most connections of the application at a time; more have to wait
+    #[arg(
+        long,
+        env = "POSTERN_MAX_CONNECTIONS",
+        value_name = "NUMBER",
+        default_value_t = 1024
+    )]
+    max_connections: usize,
+
+    /// Addresses of the cluster's API, to which no name may lead; Kubernetes sets the variable in every pod
+    #[arg(
+        long,
+        env = "KUBERNETES_SERVICE_HOST",
+        value_name = "IP",
+        value_delimiter = ','
+    )]
+    cluster_api: Vec<IpAddr>,
+
+    /// Name of the pod, for the log
+    #[arg(long, env = "POSTERN_POD", value_name = "NAME")]
+    pub pod: Option<String>,
+
+    /// Least severe messages that are logged; requests are logged at `info`
+    #[arg(long, env = "POSTERN_LOG_LEVEL", value_enum, default_value_t = LogLevel::Info)]
+    pub log_level: LogLevel,
+
+    /// Format of the log
+    #[arg(long, env = "POSTERN_LOG_FORMAT", value_enum, default_value_t = LogFormat::Json)]
+    pub log_format: LogFormat,
+}
+
+/// How much is logged.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub enum LogLevel {
+    /// Failures of the sidecar.
+    Error,
+    /// And what may become one.
+    Warn,
+    /// And one line a request.
+    Info,
+    /// And connections.
+    Debug,
+}
+
+/// How the log is written.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl ServeArgs {
+    /// The configuration that these flags describe.
+    pub fn into_config(self) -> Config {
+        let Self {
+            bundle_dir,
+            listen,
+            admin_address,
+            drain_timeout,
+            max_connections,
+            cluster_api,
+            pod: _,
+            log_level: _,
+            log_format: _,
+        } = self;
+        Config {
+            listen,
+            admin: Some(admin_address),
+            drain_timeout,
+            max_connections,
+            cluster_api,
+            ..Config::on_free_ports(Source::Directory(bundle_dir))
+        }
+    }
+}
+
+fn parse_interval(text: &str) -> Result<Duration, String> {
+    interval::parse(text).ok_or_else(|| "use a number and a unit, as in 30s, 5m or 1h".into())
+}

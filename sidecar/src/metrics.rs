@@ -1,0 +1,201 @@
+//! Every metric of the sidecar. Labels come from the bundle and from constants, never from a request, so their number is bounded.
+
+use std::{
+    sync::{Mutex, atomic::AtomicU64},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text::encode},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::Registry,
+};
+
+/// Labels of a finished request.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RequestLabels {
+    /// The credential, or `none` where the path named none.
+    pub(crate) route: String,
+    /// `allow` or `deny`.
+    pub(crate) decision: &'static str,
+    /// `allowed`, or the reason of our answer.
+    pub(crate) reason: &'static str,
+    /// `2xx` and so on; `none` when the caller left before there was one.
+    pub(crate) status: &'static str,
+    /// How it ended.
+    pub(crate) outcome: &'static str,
+}
+
+/// A route alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RouteLabel {
+    /// The credential.
+    pub(crate) route: String,
+}
+
+/// The revision of the bundle in use.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct BundleLabels {
+    /// `namespace/name`.
+    pub(crate) identity: String,
+    /// The bundle's revision.
+    pub(crate) revision: String,
+}
+
+type Histograms = Family<RouteLabel, Histogram, fn() -> Histogram>;
+
+/// The metrics themselves.
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) requests: Family<RequestLabels, Counter>,
+    pub(crate) duration: Histograms,
+    pub(crate) first_byte: Histograms,
+    pub(crate) upstream_duration: Histograms,
+    pub(crate) upstream_first_byte: Histograms,
+    pub(crate) upstream_connects: Family<RouteLabel, Counter>,
+    pub(crate) canaries: Family<RouteLabel, Counter>,
+    pub(crate) connections: Gauge,
+    pub(crate) in_flight: Gauge,
+    pub(crate) bundle_errors: Counter,
+    bundle: Family<BundleLabels, Gauge>,
+    bundle_loaded: Gauge<f64, AtomicU64>,
+    /// Guards the swap of the bundle's labels against a scrape between its two steps.
+    bundle_swap: Mutex<()>,
+}
+
+/// From half a millisecond to half an hour: an answer from a cache, and a long stream.
+fn histogram() -> Histogram {
+    Histogram::new([
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+        60.0, 300.0, 1800.0,
+    ])
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("postern");
+        let metrics = Self {
+            requests: Family::default(),
+            duration: Family::new_with_constructor(histogram),
+            first_byte: Family::new_with_constructor(histogram),
+            upstream_duration: Family::new_with_constructor(histogram),
+            upstream_first_byte: Family::new_with_constructor(histogram),
+            upstream_connects: Family::default(),
+            canaries: Family::default(),
+            connections: Gauge::default(),
+            in_flight: Gauge::default(),
+            bundle_errors: Counter::default(),
+            bundle: Family::default(),
+            bundle_loaded: Gauge::default(),
+            bundle_swap: Mutex::new(()),
+            registry: Registry::default(),
+        };
+        registry.register("requests", "Requests that ended", metrics.requests.clone());
+        registry.register(
+            "request_duration_seconds",
+            "From the request's head to the end of its response",
+            metrics.duration.clone(),
+        );
+        registry.register(
+            "request_first_byte_seconds",
+            "From the request's head to the first byte of the response's body",
+            metrics.first_byte.clone(),
+        );
+        registry.register(
+            "upstream_duration_seconds",
+            "From the call of the upstream to the end of its response",
+            metrics.upstream_duration.clone(),
+        );
+        registry.register(
+            "upstream_first_byte_seconds",
+            "From the call of the upstream to the first byte of its response's body",
+            metrics.upstream_first_byte.clone(),
+        );
+        registry.register(
+            "upstream_connects",
+            "Connections opened to upstreams",
+            metrics.upstream_connects.clone(),
+        );
+        registry.register(
+            "placeholders_misplaced",
+            "Requests refused because a placeholder stood where none belongs",
+            metrics.canaries.clone(),
+        );
+        registry.register(
+            "connections",
+            "Open connections of the application",
+            metrics.connections.clone(),
+        );
+        registry.register(
+            "requests_in_flight",
+            "Requests that did not end yet",
+            metrics.in_flight.clone(),
+        );
+        registry.register(
+            "bundle_errors",
+            "Bundles that could not be used; the last good one stayed",
+            metrics.bundle_errors.clone(),
+        );
+        registry.register(
+            "bundle_info",
+            "1 for the bundle in use",
+            metrics.bundle.clone(),
+        );
+        registry.register(
+            "bundle_loaded_timestamp_seconds",
+            "When the bundle in use was loaded; 0 when there is none",
+            metrics.bundle_loaded.clone(),
+        );
+        registry.register(
+            "build",
+            "This build",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        Self {
+            registry,
+            ..metrics
+        }
+    }
+
+    /// Records that a bundle is in use from now on.
+    pub(crate) fn bundle_loaded(&self, identity: &str, revision: &str) {
+        let _swap = self
+            .bundle_swap
+            .lock()
+            .expect("no panic while the lock is held");
+        let labels = BundleLabels {
+            identity: identity.to_owned(),
+            revision: revision.to_owned(),
+        };
+        self.bundle.clear();
+        self.bundle.get_or_create(&labels).set(1);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or(Duration::ZERO);
+        self.bundle_loaded.set(now.as_secs_f64());
+    }
+
+    /// All metrics in OpenMetrics text.
+    pub(crate) fn encode(&self) -> String {
+        let _swap = self
+            .bundle_swap
+            .lock()
+            .expect("no panic while the lock is held");
+        let mut text = String::new();
+        encode(&mut text, &self.registry).expect("writing to a String cannot fail");
+        text
+    }
+}
+
+/// `2xx` for 200 and so on.
+pub(crate) fn status_class(status: Option<u16>) -> &'static str {
+    match status.map(|status| status / 100) {
+        Some(1) => "1xx",
+        Some(2) => "2xx",
+        Some(3) => "3xx",
+        Some(4) => "4xx",
+        Some(5) => "5xx",
+        _ => "none",
+    }
+}

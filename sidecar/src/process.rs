@@ -1,0 +1,64 @@
+//! What the process does for itself: its log, its panics, and that nobody reads its memory.
+
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+use crate::config::{LogFormat, LogLevel};
+
+/// Threads that carry requests. A sidecar has a fraction of a core; more threads would only cost memory.
+pub const WORKER_THREADS: usize = 2;
+
+/// Keeps the secrets in this process's memory: no core dump, and no other process of the same user may attach to it or read
+/// `/proc/<pid>/mem` (prctl(2), `PR_SET_DUMPABLE`).
+///
+/// # Errors
+/// The system's reason, which is a reason not to start.
+pub fn harden() -> std::io::Result<()> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    rustix::process::setrlimit(Resource::Core, none)?;
+    Ok(())
+}
+
+/// Starts the log on standard output. Libraries are heard from `warn` on only: below, they would log parts of messages.
+pub fn start_log(level: LogLevel, format: LogFormat) {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+    };
+    let targets = Targets::new()
+        .with_default(LevelFilter::WARN.min(level))
+        .with_target("postern", level);
+    let registry = tracing_subscriber::registry().with(targets);
+    match format {
+        LogFormat::Json => registry
+            .with(
+                tracing_subscriber::fmt::layer()
+                    .json()
+                    .flatten_event(true)
+                    .with_current_span(false)
+                    .with_span_list(false),
+            )
+            .init(),
+        LogFormat::Text => registry
+            .with(tracing_subscriber::fmt::layer().with_ansi(false))
+            .init(),
+    }
+}
+
+/// Logs where a panic happened and never what it said: its message may quote what was at hand.
+pub fn quieten_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic
+            .location()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        tracing::error!(place, "a bug in postern ended one task");
+    }));
+}

@@ -1,0 +1,144 @@
+//! The line that every request walks. One straight function, one file a stage.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue, Request, Response, header, uri::PathAndQuery};
+use hyper::body::Incoming;
+use postern_crds::names::REQUEST_ID_HEADER;
+use tokio::sync::watch;
+
+use crate::{
+    access::{AccessLog, Exchange},
+    answer,
+    body::{RequestBody, ResponseBody},
+    error::Error,
+    listener::HeadError,
+    proxy::{authority::OwnNames, path::NormalPath},
+    snapshot::Snapshot,
+    upstream::{Lease, Outgoing},
+};
+
+pub(crate) mod authority;
+pub(crate) mod caller;
+pub(crate) mod canary;
+mod credential;
+pub(crate) mod headers;
+mod inject;
+pub(crate) mod path;
+mod policy;
+mod route;
+
+/// The proxy: everything a request needs on its way.
+pub(crate) struct Proxy {
+    snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+    own_names: OwnNames,
+    log: Arc<AccessLog>,
+}
+
+impl Proxy {
+    /// A proxy that decides by the newest of `snapshots` and answers to `own_names`.
+    pub(crate) fn new(
+        snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
+        own_names: OwnNames,
+        log: Arc<AccessLog>,
+    ) -> Self {
+        Self {
+            snapshots,
+            own_names,
+            log,
+        }
+    }
+
+    /// Answers one request: with its upstream's response, or with one of ours that says why not. `head` is what the listener thinks of the
+    /// request's head.
+    pub(crate) async fn handle(
+        &self,
+        head: Result<(), HeadError>,
+        request: Request<Incoming>,
+    ) -> Response<ResponseBody> {
+        let mut exchange = self.log.begin(request.method().clone());
+        let is_readable = head.is_ok();
+        match self.carry(head, request, &mut exchange).await {
+            Ok((mut response, lease)) => {
+                response.headers_mut().insert(
+                    HeaderName::from_static(REQUEST_ID_HEADER),
+                    exchange.id().clone(),
+                );
+                exchange.answered(response.status().as_u16());
+                response.map(|body| ResponseBody::upstream(body, lease, exchange))
+            }
+            Err(error) => {
+                exchange.refused(&error);
+                let mut response =
+                    answer::render(&error, &exchange.call(), exchange.dialect(), exchange.id());
+                if !is_readable {
+                    // Where one message ends and the next begins is no longer sure.
+                    response
+                        .headers_mut()
+                        .insert(header::CONNECTION, HeaderValue::from_static("close"));
+                }
+                exchange.answered(response.status().as_u16());
+                response.map(|body| ResponseBody::own(body, exchange))
+            }
+        }
+    }
+
+    /// Carries one request to its upstream. The order is a security property: nothing is looked up for a request that cannot be read in one
+    /// way only, the policy sees exactly what is sent, no secret is taken before the decision, and nothing leaves before all of it.
+    async fn carry(
+        &self,
+        head: Result<(), HeadError>,
+        request: Request<Incoming>,
+        exchange: &mut Exchange,
+    ) -> Result<(Response<Incoming>, Lease), Error> {
+        head?;
+        let (mut parts, body) = request.into_parts();
+        policy::check_method(&parts.method)?;
+        let snapshot = self.snapshots.borrow().clone().ok_or(Error::NoPolicy)?;
+        exchange.started_under(&snapshot);
+
+        let path = NormalPath::parse(parts.uri.path())?;
+        let (binding, upstream_path) = route::resolve(&snapshot, &path)?;
+        exchange.routed_to(&binding, &upstream_path);
+        authority::check(&parts.uri, &parts.headers, &binding.route, &self.own_names)?;
+        snapshot
+            .canaries
+            .check(&parts.headers, &path, parts.uri.query(), &binding)?;
+
+        let rule = policy::decide(&snapshot, &binding, &parts.method, &upstream_path)?;
+        exchange.allowed_by(rule);
+        let secret = credential::current(&binding)?; // no secret before the decision
+        let origin = binding
+            .origin
+            .as_ref()
+            .map_err(|error| Error::Trust(*error))?;
+
+        let accepts_trailers = headers::accepts_trailers(&parts.headers);
+        headers::strip_request(&mut parts.headers);
+        let target = target(upstream_path, parts.uri.query());
+        inject::apply(&mut parts.headers, &binding.route, secret)?; // the only reader of the secret's bytes
+
+        exchange.calling_upstream();
+        let (mut response, lease) = origin
+            .send(Outgoing {
+                method: parts.method,
+                target,
+                headers: parts.headers,
+                accepts_trailers,
+                body: RequestBody::new(body, exchange.sent()),
+            })
+            .await?;
+        headers::strip_response(response.headers_mut());
+        Ok((response, lease))
+    }
+}
+
+/// The path that was decided about, and the query without the caller's keys.
+fn target(path: String, query: Option<&str>) -> PathAndQuery {
+    let text = match query.and_then(caller::remove_from_query) {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    PathAndQuery::from_maybe_shared(bytes::Bytes::from(text))
+        .expect("a normalised path and a query that was parsed before form a target")
+}

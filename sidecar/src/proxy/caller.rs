@@ -1,0 +1,90 @@
+//! Where callers put credentials of their own. None of them ever leaves: not to the right host, and least of all to the wrong one.
+
+use http::{HeaderMap, HeaderName, header};
+use postern_crds::Route;
+
+/// Headers that carry a credential in one API or another; removed on every route, whichever header the route itself uses. They are also the
+/// places where the caller's own placeholder may stand.
+const CREDENTIAL_HEADERS: [HeaderName; 4] = [
+    header::AUTHORIZATION,
+    HeaderName::from_static("x-api-key"),
+    HeaderName::from_static("api-key"),
+    HeaderName::from_static("x-goog-api-key"),
+];
+
+/// Removed on every route as well, but no place for a placeholder.
+const AMBIENT_HEADERS: [HeaderName; 2] = [header::COOKIE, header::PROXY_AUTHORIZATION];
+
+/// Query parameters that carry a credential: Google's `key`, and the two other spellings in use.
+const CREDENTIAL_PARAMETERS: [&str; 3] = ["key", "api_key", "access_token"];
+
+/// Whether the header `name` is where a caller of `route` may put its placeholder.
+pub(crate) fn is_credential_place(name: &HeaderName, route: &Route) -> bool {
+    *name == route.header || CREDENTIAL_HEADERS.contains(name)
+}
+
+/// Whether `pair`, one `name=value` of a query, carries a credential. The name is compared as a server would read it.
+pub(crate) fn is_credential_parameter(pair: &str) -> bool {
+    let name = pair.split('=').next().unwrap_or_default();
+    let decoded = decode(name);
+    CREDENTIAL_PARAMETERS
+        .iter()
+        .any(|parameter| decoded.eq_ignore_ascii_case(parameter.as_bytes()))
+}
+
+/// Removes every credential of the caller from `headers`.
+pub(crate) fn remove_from_headers(headers: &mut HeaderMap, route: &Route) {
+    for name in CREDENTIAL_HEADERS.iter().chain(&AMBIENT_HEADERS) {
+        headers.remove(name);
+    }
+    headers.remove(&route.header);
+}
+
+/// The query without the caller's credentials, everything else byte for byte as it was; `None` when nothing is left.
+pub(crate) fn remove_from_query(query: &str) -> Option<String> {
+    let kept: Vec<&str> = query
+        .split('&')
+        .filter(|pair| !is_credential_parameter(pair))
+        .collect();
+    (!kept.is_empty()).then(|| kept.join("&"))
+}
+
+/// Percent-decodes a parameter's name.
+fn decode(name: &str) -> Vec<u8> {
+    let bytes = name.as_bytes();
+    let digit = |at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16));
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        if bytes[at] == b'%'
+            && let (Some(high), Some(low)) = (digit(at + 1), digit(at + 2))
+            && let Ok(byte) = u8::try_from(high * 16 + low)
+        {
+            decoded.push(byte);
+            at += 3;
+        } else {
+            decoded.push(bytes[at]);
+            at += 1;
+        }
+    }
+    decoded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_leave_the_query_and_nothing_else_does() {
+        for (query, expected) in [
+            ("key=AIza", None),
+            ("alt=sse&key=AIza", Some("alt=sse")),
+            ("%6bey=AIza&alt=sse", Some("alt=sse")),
+            ("KEY=x&api_key=y&access_token=z&a=1", Some("a=1")),
+            ("keys=1&monkey=2&a=key", Some("keys=1&monkey=2&a=key")),
+            ("a=%20&b=1+2&&c", Some("a=%20&b=1+2&&c")),
+        ] {
+            assert_eq!(remove_from_query(query).as_deref(), expected, "{query}");
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Asks the policy for its decision.
+
+use http::Method;
+use postern_crds::{
+    Decision, Facts,
+    policy::{METHODS, RuleId},
+};
+
+use crate::{
+    error::Error,
+    snapshot::{Binding, Snapshot},
+};
+
+/// Refuses methods that no rule can name: CONNECT would open a tunnel, TRACE would echo the credential.
+///
+/// # Errors
+/// [`Error::MethodRefused`].
+pub(crate) fn check_method(method: &Method) -> Result<(), Error> {
+    if METHODS.contains(&method.as_str()) {
+        Ok(())
+    } else {
+        Err(Error::MethodRefused)
+    }
+}
+
+/// The rule that allows the request.
+///
+/// # Errors
+/// [`Error::DeniedByRule`] or [`Error::NoRule`].
+pub(crate) fn decide(
+    snapshot: &Snapshot,
+    binding: &Binding,
+    method: &Method,
+    path: &str,
+) -> Result<RuleId, Error> {
+    let facts = Facts {
+        credential: &binding.route.credential,
+        method: method.as_str(),
+        path,
+    };
+    match snapshot.policy.decide(&facts) {
+        Decision::Allow(rule) => Ok(rule),
+        Decision::Deny(rule) => Err(Error::DeniedByRule(rule)),
+        Decision::NoRule => Err(Error::NoRule),
+    }
+}

@@ -1,0 +1,103 @@
+//! What the proxy knows at one moment: one bundle, compiled, immutable. A request takes one snapshot and keeps it to its end.
+
+use std::sync::Arc;
+
+use postern_crds::{Bundle, Policy, Route, bundle, bundle::VersionedSecret};
+
+use crate::{
+    proxy::canary::Canaries,
+    upstream::{Origin, Upstreams, tls::TrustError},
+};
+
+/// One bundle's meaning.
+pub(crate) struct Snapshot {
+    /// `namespace/name` of the identity, for messages.
+    pub(crate) identity: String,
+    /// The bundle's revision.
+    pub(crate) revision: String,
+    /// The policy.
+    pub(crate) policy: Policy,
+    /// The credentials, in the order of the identity.
+    bindings: Vec<Arc<Binding>>,
+    /// Recognises every placeholder of the identity.
+    pub(crate) canaries: Canaries,
+}
+
+/// One credential, bound to the one place it may go to.
+pub(crate) struct Binding {
+    /// Its position among the identity's credentials.
+    pub(crate) index: usize,
+    /// Where it goes and how.
+    pub(crate) route: Route,
+    /// The secret, unless it could not be resolved.
+    pub(crate) secret: Option<VersionedSecret>,
+    /// The connections to its host, or why none can be trusted.
+    pub(crate) origin: Result<Arc<Origin>, TrustError>,
+}
+
+impl Snapshot {
+    /// Compiles `bundle`, taking the connections to hosts that were there before from `upstreams`.
+    ///
+    /// # Errors
+    /// [`bundle::Error`] when the bundle's specs have no meaning. A certificate authority that cannot be read is not among them: it takes its
+    /// own credential out of use, and no other.
+    pub(crate) fn compile(
+        mut bundle: Bundle,
+        upstreams: &Upstreams,
+    ) -> Result<Self, bundle::Error> {
+        let revision = bundle.revision();
+        let compiled = bundle.compile()?;
+        let canaries = Canaries::new(&bundle.namespace, &bundle.identity, &compiled.routes);
+        let wants_authority = |name: &str| {
+            bundle
+                .spec
+                .credentials
+                .iter()
+                .any(|c| c.name == name && c.tls.is_some())
+        };
+        let mut bindings = Vec::with_capacity(compiled.routes.len());
+        for (index, route) in compiled.routes.into_iter().enumerate() {
+            let authority = bundle.authorities.get(&route.credential);
+            let origin = match authority {
+                // Without its own authority the public ones would be trusted in its stead, which nobody asked for.
+                None if wants_authority(&route.credential) => Err(TrustError::Missing),
+                pem => upstreams.origin(&route, pem.map(String::as_str)),
+            };
+            bindings.push(Arc::new(Binding {
+                index,
+                secret: bundle.secrets.remove(&route.credential),
+                origin,
+                route,
+            }));
+        }
+        Ok(Self {
+            identity: format!("{}/{}", bundle.namespace, bundle.identity),
+            revision,
+            policy: compiled.policy,
+            bindings,
+            canaries,
+        })
+    }
+
+    /// The credential that a first path segment stands for: its own name, or the name that `LANGSMITH_GATEWAY` gives to a vendor, which
+    /// means the first credential of that vendor.
+    pub(crate) fn binding(&self, segment: &str) -> Option<&Arc<Binding>> {
+        let named = self
+            .bindings
+            .iter()
+            .find(|binding| binding.route.credential == segment);
+        named.or_else(|| {
+            self.bindings.iter().find(|binding| {
+                binding
+                    .route
+                    .provider
+                    .is_some_and(|provider| provider.gateway.as_deref() == Some(segment))
+            })
+        })
+    }
+
+    /// All credentials, in the order of the identity.
+    pub(crate) fn bindings(&self) -> &[Arc<Binding>] {
+        &self.bindings
+    }
+}

@@ -1,0 +1,1 @@
+//! The real program on a free port, with a real upstream.
