@@ -1,0 +1,96 @@
+//! Sets the scene: the provider's stand-in, and each entrant's way to it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use hyper::Uri;
+use hyper::header::HeaderValue;
+use postern_e2e::pki::Authority;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::TlsConnector;
+
+use crate::fixture::{Fixture, PATH, ROUTE};
+use crate::load::Way;
+use crate::machine::Cores;
+use crate::measure::Entrant;
+use crate::proxy::Proxy;
+use crate::upstream::{HOST, Upstream};
+use crate::{nginx, sidecar};
+
+/// Starts the stand-in and prepares the proxies in `dir`. The first entrant is the direct call, then nginx, then the sidecar `program`.
+pub(crate) fn prepare(
+    cores: &Cores,
+    dir: &Path,
+    program: &Path,
+) -> Result<(Arc<Fixture>, Vec<Entrant>)> {
+    let authority = Authority::new("Postern benchmark")?;
+    let pem = authority.certificate();
+    let fixture = Arc::new(Fixture::new(sidecar::placeholder()?)?);
+    // nginx speaks HTTP/1.1 to its upstream; the sidecar would take HTTP/2 if it were offered.
+    let http1 = Arc::new(Upstream::start(cores, &authority, &fixture, &["http/1.1"])?);
+    let http2 = Arc::new(Upstream::start(cores, &authority, &fixture, &["h2"])?);
+
+    let direct = Way {
+        address: http1.address,
+        tls: Some((connector(&pem)?, ServerName::try_from(HOST)?)),
+        path: Uri::from_static(PATH),
+        host: HeaderValue::try_from(format!("{HOST}:{}", http1.address.port()))?,
+        authorization: Fixture::bearer(&fixture.key)?,
+    };
+    let nginx = nginx::prepare(&dir.join("nginx"), &fixture, http1.address, &pem)?;
+    let sidecar1 = sidecar::prepare(&dir.join("sidecar"), program, &fixture, http1.address, &pem)?;
+    let sidecar2 = sidecar::prepare(
+        &dir.join("sidecar-h2"),
+        program,
+        &fixture,
+        http2.address,
+        &pem,
+    )?;
+    let through = |name, proxy, upstream: &Arc<Upstream>| through(name, proxy, upstream, &fixture);
+    let entrants = vec![
+        Entrant {
+            name: "direct call",
+            way: direct,
+            proxy: None,
+            upstream: Arc::clone(&http1),
+        },
+        through("nginx", nginx, &http1)?,
+        through("sidecar", sidecar1, &http1)?,
+        through("sidecar, HTTP/2 upstream", sidecar2, &http2)?,
+    ];
+    Ok((fixture, entrants))
+}
+
+fn through(
+    name: &'static str,
+    proxy: Proxy,
+    upstream: &Arc<Upstream>,
+    fixture: &Fixture,
+) -> Result<Entrant> {
+    Ok(Entrant {
+        name,
+        way: Way {
+            address: proxy.address,
+            tls: None,
+            path: Uri::try_from(format!("/{ROUTE}{PATH}"))?,
+            host: HeaderValue::try_from(proxy.address.to_string())?,
+            authorization: Fixture::bearer(&fixture.placeholder)?,
+        },
+        proxy: Some(proxy),
+        upstream: Arc::clone(upstream),
+    })
+}
+
+fn connector(authority: &str) -> Result<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    roots
+        .add(CertificateDer::from_pem_slice(authority.as_bytes())?)
+        .context("trusting the benchmark's authority")?;
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}

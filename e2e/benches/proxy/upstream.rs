@@ -1,0 +1,209 @@
+//! The provider's stand-in: HTTPS on loopback, answers at once, and notes every request that is not the one it expects.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+
+use anyhow::{Context, Result, bail};
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use postern_e2e::pki::{Authority, Subject};
+use rustls::ServerConfig;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use crate::fixture::Fixture;
+use crate::machine::Cores;
+
+/// The name in the certificate.
+pub(crate) const HOST: &str = "localhost";
+/// How many wrong requests are kept to be shown.
+const SHOWN: usize = 5;
+
+/// A listener with one set of protocols.
+pub(crate) struct Upstream {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    tally: Arc<Tally>,
+}
+
+#[derive(Default)]
+struct Tally {
+    requests: AtomicU64,
+    handshakes: AtomicU64,
+    complaints: Mutex<Vec<String>>,
+}
+
+impl Upstream {
+    /// Starts it on a thread of its own, which ends with the program. `protocols` are offered by ALPN.
+    pub(crate) fn start(
+        cores: &Cores,
+        authority: &Authority,
+        fixture: &Arc<Fixture>,
+        protocols: &[&str],
+    ) -> Result<Self> {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .context("binding the upstream")?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let acceptor = acceptor(authority, protocols)?;
+        let tally = Arc::new(Tally::default());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (cores, fixture, shared) = (cores.clone(), Arc::clone(fixture), Arc::clone(&tally));
+        thread::Builder::new()
+            .name("upstream".into())
+            .spawn(move || {
+                let ended = cores.stay_off_the_proxy().and_then(|()| {
+                    runtime.block_on(serve(listener, acceptor, fixture, Arc::clone(&shared)))
+                });
+                if let Err(error) = ended {
+                    shared.complain(format!("the upstream ended: {error:#}"));
+                }
+            })?;
+        Ok(Self { address, tally })
+    }
+
+    /// Requests so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.tally.requests.load(Ordering::Relaxed)
+    }
+
+    /// Connections so far: each is one TLS handshake.
+    pub(crate) fn handshakes(&self) -> u64 {
+        self.tally.handshakes.load(Ordering::Relaxed)
+    }
+
+    /// Fails if any request so far was not the expected one.
+    pub(crate) fn check(&self) -> Result<()> {
+        let complaints = self
+            .tally
+            .complaints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if complaints.is_empty() {
+            return Ok(());
+        }
+        bail!(
+            "wrong requests reached the provider: {}",
+            complaints.join("; ")
+        )
+    }
+}
+
+impl Tally {
+    fn complain(&self, complaint: String) {
+        let mut complaints = self
+            .complaints
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if complaints.len() < SHOWN {
+            complaints.push(complaint);
+        }
+    }
+}
+
+fn acceptor(authority: &Authority, protocols: &[&str]) -> Result<TlsAcceptor> {
+    let identity = authority.issue(&Subject {
+        name: HOST,
+        group: None,
+        hosts: &[HOST, "127.0.0.1"],
+    })?;
+    let certificate = CertificateDer::from_pem_slice(identity.certificate.as_bytes())?;
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes())?;
+    let mut config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)?;
+    config.alpn_protocols = protocols
+        .iter()
+        .map(|name| name.as_bytes().to_vec())
+        .collect();
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn serve(
+    listener: std::net::TcpListener,
+    acceptor: TlsAcceptor,
+    fixture: Arc<Fixture>,
+    tally: Arc<Tally>,
+) -> Result<()> {
+    let listener = TcpListener::from_std(listener)?;
+    loop {
+        let (stream, _) = listener.accept().await.context("accepting")?;
+        let connection = connection(
+            stream,
+            acceptor.clone(),
+            Arc::clone(&fixture),
+            Arc::clone(&tally),
+        );
+        // The end of the program ends them: nothing waits for a connection.
+        tokio::spawn(connection);
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    fixture: Arc<Fixture>,
+    tally: Arc<Tally>,
+) {
+    let served = async {
+        stream.set_nodelay(true)?;
+        let stream = acceptor.accept(stream).await.context("in the handshake")?;
+        tally.handshakes.fetch_add(1, Ordering::Relaxed);
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let service = service_fn(|req| answer(req, Arc::clone(&fixture), Arc::clone(&tally)));
+        let stream = TokioIo::new(stream);
+        // How a connection ends is the proxies' business: a program that stops does not always say goodbye.
+        let _ = match http2 {
+            true => {
+                http2::Builder::new(TokioExecutor::new())
+                    .serve_connection(stream, service)
+                    .await
+            }
+            false => {
+                http1::Builder::new()
+                    .serve_connection(stream, service)
+                    .await
+            }
+        };
+        anyhow::Ok(())
+    };
+    if let Err(error) = served.await {
+        tally.complain(format!("{error:#}"));
+    }
+}
+
+async fn answer(
+    req: Request<Incoming>,
+    fixture: Arc<Fixture>,
+    tally: Arc<Tally>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    tally.requests.fetch_add(1, Ordering::Relaxed);
+    let (head, body) = req.into_parts();
+    let complaint = match body.collect().await {
+        Ok(body) => fixture.complaint(
+            head.method.as_str(),
+            head.uri.path(),
+            &head.headers,
+            &body.to_bytes(),
+        ),
+        Err(error) => Some(format!("a broken body: {error}")),
+    };
+    let mut res = Response::new(Full::new(fixture.response.clone()));
+    *res.headers_mut() = fixture.response_headers.clone();
+    if let Some(complaint) = complaint {
+        tally.complain(complaint);
+        *res.status_mut() = StatusCode::BAD_REQUEST;
+    }
+    Ok(res)
+}
