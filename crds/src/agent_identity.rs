@@ -9,8 +9,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
-use crate::provider;
+use crate::{provider, rules};
 
+// Nothing in it is immutable. Who may change an identity may as well delete it and create another, so immutability would protect nothing, and
+// each member has a good reason to change under a running workload: another service account joins, a service moves, a source is renamed.
 /// The credentials a workload may use through its sidecar, and where they come from.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
@@ -19,6 +21,7 @@ use crate::provider;
     kind = "AgentIdentity",
     plural = "agentidentities",
     namespaced,
+    doc = "The credentials a workload may use through its sidecar, and where they come from.",
     shortname = "aid",
     category = "postern",
     status = "AgentIdentityStatus",
@@ -55,6 +58,8 @@ pub struct AgentIdentitySpec {
 /// One credential: the service it opens, and where its secret comes from.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[x_kube(
+    validation = rules::endpoint_of_one_s_own(),
+    validation = rules::name_of_the_gateway(),
     validation = ("has(self.provider) != has(self.http)", "set exactly one of provider (a service that Postern knows) and http (any other)"),
     validation = ("!has(self.http) || !has(self.endpoint)", "endpoint goes with provider; with http, name the hosts there"),
     validation = ("!has(self.endpoint) || !self.endpoint.startsWith('http://') || (has(self.allowPlaintext) && self.allowPlaintext)", "an http:// endpoint sends the credential in clear text: set allowPlaintext: true beside it if that is meant"),
@@ -103,7 +108,7 @@ pub struct Credential {
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct HttpService {
-    /// Hosts the credential may be sent to, port 443 unless said (`crm.example.com`, `crm.example.com:8443`). Calls go to the first.
+    /// The one host the credential may be sent to, port 443 unless said (`crm.example.com`, `crm.example.com:8443`).
     #[schemars(length(min = 1, max = 1))]
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[schemars(inner(
@@ -151,7 +156,7 @@ pub struct HeaderInject {
         length(min = 1, max = 64),
         regex(pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
     )]
-    #[x_kube(validation = ("!(self.lowerAscii() in ['host', 'connection', 'content-length', 'content-type', 'content-encoding', 'transfer-encoding', 'te', 'trailer', 'upgrade', 'keep-alive', 'expect', 'proxy-connection'])", "this header belongs to the connection or the body and cannot carry a credential"))]
+    #[x_kube(validation = rules::header_of_the_request())]
     pub name: String,
 
     /// What stands before the secret, as in `Bearer `.

@@ -7,9 +7,13 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+use crate::policy::METHODS;
+
+// Nothing in it is immutable, for the reason that nothing in an `AgentIdentity` is; a policy may be led to another identity, and the status of
+// the old target goes with it.
 /// Which calls the targeted identities may make. What no rule allows is denied.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
@@ -18,6 +22,7 @@ use serde::{Deserialize, Serialize};
     kind = "EgressPolicy",
     plural = "egresspolicies",
     namespaced,
+    doc = "Which calls the targeted identities may make. What no rule allows is denied.",
     shortname = "egp",
     category = "postern",
     status = "EgressPolicyStatus",
@@ -61,7 +66,8 @@ pub enum TargetKind {
     AgentIdentity,
 }
 
-/// One rule (`PolicyRule`, since kube's derive has a `Rule` of its own in scope). A request matches when it matches every member that is set.
+/// One rule. A request matches when it matches every member that is set.
+// Not named `Rule`, since kube's derive has one of its own in scope.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicyRule {
@@ -78,10 +84,7 @@ pub struct PolicyRule {
     /// HTTP methods; absent means every method.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Set)]
-    #[schemars(
-        length(max = 16),
-        inner(length(min = 1, max = 16), regex(pattern = "^[A-Z]+$"))
-    )]
+    #[schemars(schema_with = "methods_schema")]
     pub methods: Vec<String>,
 
     /// Paths as the provider sees them, without the query; absent means every path. `*` stands for anything within one segment,
@@ -93,6 +96,14 @@ pub struct PolicyRule {
 
     /// What happens to a request that matches.
     pub action: Action,
+}
+
+fn methods_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "maxItems": METHODS.len(),
+        "items": { "type": "string", "enum": METHODS }
+    })
 }
 
 /// Where a call goes.
@@ -107,7 +118,10 @@ pub struct To {
             regex(pattern = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?|\\*)$")
         )
     )]
-    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = ("size(self) == 1 || !('*' in self)", "\"*\" stands for all credentials and must be alone")
+    )]
     pub credentials: Vec<String>,
 }
 

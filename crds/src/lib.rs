@@ -5,6 +5,7 @@
 
 pub mod agent_identity;
 pub mod bundle;
+pub mod definition;
 pub mod egress_policy;
 pub mod interval;
 pub mod names;
@@ -12,6 +13,7 @@ pub mod placeholder;
 pub mod policy;
 pub mod provider;
 pub mod route;
+mod rules;
 pub mod secret;
 pub mod source;
 pub mod violation;
