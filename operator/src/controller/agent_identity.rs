@@ -1,0 +1,207 @@
+//! Keeps the bundle of one `AgentIdentity`: reads the world, plans, writes, sets the status, says when to come back.
+
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::{
+    Api, Resource as _, ResourceExt as _,
+    api::{Patch, PatchParams},
+    runtime::{controller::Action, reflector::ObjectRef},
+};
+use postern_crds::{
+    AgentIdentity, AgentIdentityStatus,
+    names::{CONTROLLER_MANAGER, REFRESH_ANNOTATION},
+};
+use serde_json::json;
+
+use super::{
+    Context, Error,
+    bundle_secret::{self, Owner},
+    conditions::{self, Finding},
+    events, interval,
+    object::IdentityObject,
+};
+use crate::{kube_error, sidecar, stores};
+
+mod credentials;
+mod notices;
+mod plan;
+mod policies;
+
+use plan::{READY, World};
+
+/// Reconciles one identity.
+///
+/// # Guarantees
+/// What runs is never weakened by what cannot be understood: an invalid spec or policy leaves the last good one in force. A secret whose
+/// source has withdrawn it is out of the bundle after the next call. Nothing is written that is there already.
+///
+/// # Errors
+/// If the API server does not do what is asked; the status then says so, if that can be written.
+pub(super) async fn reconcile(
+    object: Arc<IdentityObject>,
+    ctx: Arc<Context>,
+) -> Result<Action, Error> {
+    let (Some(namespace), Some(name), Some(uid)) = (
+        &object.metadata.namespace,
+        &object.metadata.name,
+        &object.metadata.uid,
+    ) else {
+        return Ok(Action::await_change());
+    };
+    if object.metadata.deletion_timestamp.is_some() {
+        // The garbage collector removes the bundle with its owner.
+        return Ok(Action::await_change());
+    }
+    let owner = Owner {
+        namespace,
+        name,
+        uid,
+    };
+
+    let existing = match bundle_secret::read(&ctx.client, owner).await {
+        Ok(existing) => existing,
+        Err(error) => return Err(report(&ctx, &object, owner, Error::ReadBundle(error)).await),
+    };
+    let spec = plan::spec_in_force(namespace, name, &object, existing.bundle());
+    let (sources, routes) = match &spec {
+        Ok(spec) => (
+            stores::kubernetes::resolve(&ctx.client, namespace, name, spec.spec).await,
+            spec.routes.clone(),
+        ),
+        Err(_) => (stores::Sources::default(), Vec::new()),
+    };
+    let policies = ctx
+        .policies
+        .state_filter(|policy| policy.metadata.namespace.as_ref() == Some(namespace));
+    let period = interval::refresh(
+        spec.as_ref()
+            .ok()
+            .and_then(|spec| spec.spec.refresh_interval.as_deref()),
+    );
+    let mut plan = plan::plan(World {
+        namespace,
+        name,
+        spec,
+        policies: &policies,
+        sources,
+        existing: &existing,
+    });
+
+    // Asked again here: reading took a while, and only the leader may write.
+    if !ctx.leadership.is_held() {
+        return Err(Error::NotLeading);
+    }
+    let mut failed = None;
+    if let Some(bundle) = &plan.write {
+        match bundle_secret::write(&ctx.client, owner, bundle, &existing).await {
+            Ok(()) => tracing::info!(
+                namespace,
+                identity = name,
+                revision = bundle.revision(),
+                "wrote the bundle"
+            ),
+            Err(error) => {
+                let error = Error::WriteBundle(error);
+                plan.not_written(&error, existing.bundle());
+                failed = Some(error);
+            }
+        }
+    }
+
+    let template = sidecar::template_digest(&ctx.template, &routes);
+    let (bound, outdated) = ctx.count_pods(namespace, name, &template);
+    let before = object.status.read().cloned().unwrap_or_default();
+    let status = AgentIdentityStatus {
+        observed_generation: object.metadata.generation,
+        conditions: conditions::merge(
+            &before.conditions,
+            &plan.findings,
+            object.metadata.generation,
+            Timestamp::now(),
+        ),
+        bound_pods: bound,
+        outdated_pods: outdated,
+        bundle_revision: plan.revision.clone(),
+        observed_refresh: object.annotations().get(REFRESH_ANNOTATION).cloned(),
+    };
+    let told = write_status(&ctx, owner, &before, &status).await;
+    events::publish(
+        &ctx.recorder,
+        &object.object_ref(&()),
+        notices::notices(&before.conditions, &plan),
+    )
+    .await;
+    told?;
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(Action::requeue(interval::jitter(if plan.soon {
+            interval::SOON
+        } else {
+            period
+        }))),
+    }
+}
+
+/// Says in the status that the reconcile ended with `error`. What else the status says stays.
+async fn report(ctx: &Context, object: &IdentityObject, owner: Owner<'_>, error: Error) -> Error {
+    let before = object.status.read().cloned().unwrap_or_default();
+    let finding = Finding::fails(READY, error.reason(), error.to_string());
+    let status = AgentIdentityStatus {
+        conditions: conditions::merge(
+            &before.conditions,
+            &[finding],
+            object.metadata.generation,
+            Timestamp::now(),
+        ),
+        ..before.clone()
+    };
+    if ctx.leadership.is_held()
+        && let Err(unwritten) = write_status(ctx, owner, &before, &status).await
+    {
+        tracing::warn!(error = %unwritten, "the error could not be told in the status");
+    }
+    error
+}
+
+async fn write_status(
+    ctx: &Context,
+    owner: Owner<'_>,
+    before: &AgentIdentityStatus,
+    status: &AgentIdentityStatus,
+) -> Result<(), Error> {
+    if before == status {
+        return Ok(());
+    }
+    let identities = Api::<AgentIdentity>::namespaced(ctx.client.clone(), owner.namespace);
+    let patch = json!({
+        "apiVersion": AgentIdentity::api_version(&()),
+        "kind": AgentIdentity::kind(&()),
+        // The UID keeps a status that was computed for a deleted identity from its successor.
+        "metadata": { "name": owner.name, "uid": owner.uid },
+        "status": status,
+    });
+    let params = PatchParams::apply(CONTROLLER_MANAGER).force();
+    match identities
+        .patch_status(owner.name, &params, &Patch::Apply(patch))
+        .await
+    {
+        Ok(_) => Ok(()),
+        // It was deleted meanwhile.
+        Err(error) if kube_error::code(&error) == Some(404) => Ok(()),
+        Err(error) => Err(Error::WriteStatus(error)),
+    }
+}
+
+/// The identity called `name` in `namespace`, as the queue names it.
+pub(super) fn key(namespace: &str, name: &str) -> ObjectRef<IdentityObject> {
+    ObjectRef::new(name).within(namespace)
+}
+
+/// Whether the status says `Ready`.
+pub(super) fn is_ready(object: &IdentityObject) -> bool {
+    let status = object.status.read();
+    status
+        .and_then(|status| conditions::find(&status.conditions, READY))
+        .is_some_and(|ready| ready.status == "True")
+}

@@ -1,0 +1,422 @@
+//! Plans, case by case.
+
+use std::collections::BTreeMap;
+
+use postern_crds::bundle::VersionedSecret;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    controller::fixtures::{
+        IDENTITY, NAMESPACE, credential, edited, identity, identity_with, owner, policy, secret,
+        written, written_object,
+    },
+    stores::{Failure, Kind, Place},
+};
+
+/// A cluster in which everything is right, to be made wrong.
+struct Cluster {
+    identity: IdentityObject,
+    policies: Vec<Arc<PolicyObject>>,
+    secrets: BTreeMap<String, Result<VersionedSecret, Failure>>,
+    existing: Existing,
+}
+
+fn cluster() -> Cluster {
+    Cluster {
+        identity: identity(&[credential("openai")]),
+        policies: vec![Arc::new(policy("chat", 1, "Allow", "/v1/chat/completions"))],
+        secrets: [("openai".to_owned(), Ok(secret("sk-1", "secret/1")))].into(),
+        existing: Existing::Absent,
+    }
+}
+
+impl Cluster {
+    fn plan(&self) -> Plan {
+        let spec = spec_in_force(NAMESPACE, IDENTITY, &self.identity, self.existing.bundle());
+        plan(World {
+            namespace: NAMESPACE,
+            name: IDENTITY,
+            spec,
+            policies: &self.policies,
+            sources: Sources {
+                secrets: self.secrets.clone(),
+                authorities: BTreeMap::new(),
+            },
+            existing: &self.existing,
+        })
+    }
+
+    /// The cluster after its plan was carried out.
+    fn settled(mut self) -> Self {
+        let bundle = self.plan().write.expect("there is something to write");
+        self.existing = written(&bundle);
+        self
+    }
+
+    fn secret(mut self, credential: &str, answer: Result<VersionedSecret, Failure>) -> Self {
+        self.secrets.insert(credential.to_owned(), answer);
+        self
+    }
+
+    fn credentials(mut self, credentials: &[Value]) -> Self {
+        self.identity = identity(credentials);
+        self
+    }
+}
+
+impl Plan {
+    fn finding(&self, kind: &str) -> &Finding {
+        self.findings
+            .iter()
+            .find(|finding| finding.kind == kind)
+            .unwrap()
+    }
+
+    /// Whether each condition holds, and `Ready`'s reason.
+    fn verdict(&self) -> (&'static str, [Option<bool>; 3]) {
+        let holds =
+            [READY, CREDENTIALS_RESOLVED, POLICIES_ACCEPTED].map(|kind| self.finding(kind).holds);
+        (self.finding(READY).reason, holds)
+    }
+
+    fn values(&self) -> Vec<(&str, &[u8], &str)> {
+        let bundle = self.write.as_ref().unwrap();
+        bundle
+            .secrets
+            .iter()
+            .map(|(name, secret)| {
+                (
+                    name.as_str(),
+                    secret.value.expose(),
+                    secret.version.as_str(),
+                )
+            })
+            .collect()
+    }
+}
+
+fn place() -> Box<Place> {
+    Box::new(Place {
+        kind: Kind::Secret,
+        namespace: NAMESPACE.into(),
+        name: "openai-key".into(),
+        key: "k".into(),
+    })
+}
+
+fn withdrawn() -> Failure {
+    Failure::ConsentMissing {
+        place: place(),
+        identity: IDENTITY.into(),
+        others: None,
+    }
+}
+
+fn unavailable() -> Failure {
+    Failure::Unavailable {
+        place: place(),
+        detail: "the API server answered 503".into(),
+    }
+}
+
+/// Valid for the schema, but not for `route::compile`.
+fn invalid_spec() -> IdentityObject {
+    identity_with(
+        &json!({ "serviceAccountNames": ["bot"], "credentials": [credential("openai"), credential("openai")] }),
+    )
+}
+
+#[test]
+fn what_is_right_is_written_once() {
+    let cluster = cluster();
+    let plan = cluster.plan();
+    assert_eq!(plan.verdict(), ("Ready", [Some(true); 3]));
+    assert_eq!(plan.values(), [("openai", &b"sk-1"[..], "secret/1")]);
+    assert_eq!(plan.finding(READY).message, "1 credential, 1 policy");
+
+    let again = cluster.settled().plan();
+    assert!(again.write.is_none());
+    assert_eq!(again.revision, plan.revision);
+    assert_eq!(again.findings, plan.findings);
+}
+
+#[test]
+fn an_edit_of_a_secret_that_leaves_its_value_rotates_nothing() {
+    let settled = cluster().settled();
+    let touched = settled
+        .secret("openai", Ok(secret("sk-1", "secret/2")))
+        .plan();
+    assert!(touched.write.is_none());
+    let rotated = cluster()
+        .settled()
+        .secret("openai", Ok(secret("sk-2", "secret/2")))
+        .plan();
+    assert_eq!(rotated.values(), [("openai", &b"sk-2"[..], "secret/2")]);
+}
+
+#[test]
+fn a_withdrawn_secret_leaves_the_bundle_and_the_status_says_how_to_get_it_back() {
+    let failures = [
+        withdrawn(),
+        Failure::NotFound(place()),
+        Failure::KeyNotFound {
+            place: place(),
+            keys: vec![],
+        },
+    ];
+    for failure in failures {
+        let reason = failure.reason();
+        let plan = cluster().settled().secret("openai", Err(failure)).plan();
+        assert_eq!(
+            plan.verdict(),
+            (reason, [Some(false), Some(false), Some(true)])
+        );
+        assert_eq!(plan.values(), []);
+        let message = &plan.finding(READY).message;
+        assert!(
+            message.starts_with("credential openai: Secret openai-key"),
+            "{message}"
+        );
+        assert!(message.ends_with("(calls with it are denied)"), "{message}");
+    }
+}
+
+#[test]
+fn a_source_that_cannot_be_read_keeps_its_last_value() {
+    let plan = cluster()
+        .settled()
+        .secret("openai", Err(unavailable()))
+        .plan();
+    assert!(plan.write.is_none());
+    assert_eq!(
+        plan.verdict(),
+        ("SourceUnavailable", [Some(false), Some(false), Some(true)])
+    );
+    assert!(
+        plan.finding(READY)
+            .message
+            .ends_with("(its last value stays in use)")
+    );
+}
+
+#[test]
+fn a_last_value_of_another_source_is_not_kept() {
+    let mut moved = credential("openai");
+    moved["source"]["secret"]["name"] = json!("another-key");
+    let plan = cluster()
+        .settled()
+        .credentials(&[moved])
+        .secret("openai", Err(unavailable()))
+        .plan();
+    assert_eq!(plan.values(), []);
+    assert!(
+        plan.finding(READY)
+            .message
+            .ends_with("(calls with it are denied)")
+    );
+}
+
+#[test]
+fn one_missing_secret_does_not_keep_the_others_from_their_pods() {
+    let two = [credential("openai"), credential("second")];
+    let plan = cluster()
+        .credentials(&two)
+        .secret("second", Err(withdrawn()))
+        .plan();
+    assert_eq!(plan.values(), [("openai", &b"sk-1"[..], "secret/1")]);
+    assert_eq!(plan.finding(READY).holds, Some(false));
+}
+
+#[test]
+fn an_invalid_spec_without_an_earlier_one_writes_nothing() {
+    let mut cluster = cluster();
+    cluster.identity = invalid_spec();
+    let plan = cluster.plan();
+    assert!(plan.write.is_none());
+    assert_eq!(plan.revision, None);
+    assert_eq!(plan.verdict(), ("SpecInvalid", [Some(false), None, None]));
+}
+
+#[test]
+fn an_invalid_spec_leaves_the_last_good_one_in_force() {
+    let mut cluster = cluster().settled();
+    let revision = cluster.plan().revision;
+    cluster.identity = invalid_spec();
+    let plan = cluster.plan();
+    assert!(plan.write.is_none());
+    assert_eq!(plan.revision, revision);
+    assert_eq!(
+        plan.verdict(),
+        ("SpecInvalid", [Some(false), Some(true), Some(true)])
+    );
+    assert!(
+        plan.finding(READY)
+            .message
+            .ends_with("the last good spec and policies stay in force")
+    );
+}
+
+#[test]
+fn even_with_an_invalid_spec_secrets_follow_their_source() {
+    let mut cluster = cluster().settled();
+    cluster.identity = invalid_spec();
+    let rotated = cluster.secret("openai", Ok(secret("sk-2", "secret/2")));
+    assert_eq!(
+        rotated.plan().values(),
+        [("openai", &b"sk-2"[..], "secret/2")]
+    );
+    assert_eq!(
+        rotated.secret("openai", Err(withdrawn())).plan().values(),
+        []
+    );
+}
+
+#[test]
+fn a_spec_from_the_future_is_an_invalid_spec() {
+    let mut cluster = cluster().settled();
+    cluster.identity =
+        identity_with(&json!({ "credentials": [], "serviceAccountNames": [], "new": 1 }));
+    let plan = cluster.plan();
+    assert!(plan.write.is_none());
+    assert_eq!(plan.finding(READY).reason, "SpecInvalid");
+    assert!(
+        plan.finding(READY).message.contains("cannot read it"),
+        "{}",
+        plan.finding(READY).message
+    );
+}
+
+#[test]
+fn an_invalid_policy_is_told_and_does_not_weaken_what_runs() {
+    let mut cluster = cluster().settled();
+    cluster.policies = vec![Arc::new(policy("chat", 2, "Allow", "everything"))];
+    let plan = cluster.plan();
+    assert!(plan.write.is_none());
+    assert_eq!(
+        plan.verdict(),
+        ("PolicyInvalid", [Some(false), Some(true), Some(false)])
+    );
+    assert!(
+        plan.finding(READY)
+            .message
+            .contains("generation 1 of it stays in force"),
+        "{}",
+        plan.finding(READY).message
+    );
+}
+
+#[test]
+fn no_policy_is_a_bundle_that_denies_and_says_so() {
+    let mut cluster = cluster();
+    cluster.policies.clear();
+    let plan = cluster.plan();
+    assert_eq!(plan.verdict(), ("NoPolicies", [Some(true); 3]));
+    assert!(plan.write.unwrap().policies.is_empty());
+    let message = &plan.findings[0].message;
+    assert!(message.ends_with("every call is denied"), "{message}");
+}
+
+#[test]
+fn a_secret_of_somebody_else_is_left_alone() {
+    let bundle = cluster().plan().write.unwrap();
+    let stranger = {
+        let mut object = written_object(&bundle);
+        object.metadata.owner_references = None;
+        object
+    };
+    let earlier = {
+        let mut object = written_object(&bundle);
+        object.metadata.owner_references.as_mut().unwrap()[0].uid = "uid-0".into();
+        object
+    };
+    let other_type = {
+        let mut object = written_object(&bundle);
+        object.type_ = Some("Opaque".into());
+        object
+    };
+    for (object, soon) in [(stranger, false), (earlier, true), (other_type, false)] {
+        let mut cluster = cluster();
+        cluster.existing = Existing::of(object, owner());
+        let plan = cluster.plan();
+        assert!(plan.write.is_none());
+        assert_eq!(plan.revision, None);
+        assert_eq!(
+            plan.verdict(),
+            ("SecretNotOurs", [Some(false), Some(true), Some(true)])
+        );
+        assert_eq!(plan.soon, soon);
+    }
+}
+
+#[test]
+fn a_bundle_that_was_edited_by_hand_is_written_again() {
+    let bundle = cluster().plan().write.unwrap();
+    let other = Bundle {
+        identity: "other".into(),
+        ..bundle.clone()
+    };
+    let reformatted = format!(" {}", String::from_utf8(bundle.to_json().to_vec()).unwrap());
+    for content in [&b"{}"[..], b"", &other.to_json(), reformatted.as_bytes()] {
+        let mut cluster = cluster();
+        cluster.existing = edited(&bundle, content);
+        assert_eq!(cluster.plan().write.unwrap().to_json(), bundle.to_json());
+    }
+    let mut unlabelled = written_object(&bundle);
+    unlabelled.metadata.labels = None;
+    let mut cluster = cluster();
+    cluster.existing = Existing::of(unlabelled, owner());
+    assert!(cluster.plan().write.is_some());
+}
+
+#[test]
+fn a_bundle_that_is_too_large_is_not_written_but_loses_what_was_withdrawn() {
+    let mut cluster = cluster().settled();
+    let rules: Vec<Value> = (0..128)
+        .map(|rule| {
+            let paths: Vec<String> = (0..64).map(|path| format!("/{}/{path}", "x".repeat(300))).collect();
+            json!({ "name": format!("r{rule}"), "to": { "credentials": ["openai"] }, "paths": paths, "action": "Allow" })
+        })
+        .collect();
+    cluster
+        .policies
+        .push(Arc::new(crate::controller::fixtures::policy_on(
+            "large",
+            1,
+            &[IDENTITY],
+            &json!(rules),
+        )));
+    let plan = cluster.plan();
+    assert!(plan.write.is_none());
+    assert_eq!(plan.finding(READY).reason, "BundleTooLarge");
+
+    let plan = cluster.secret("openai", Err(withdrawn())).plan();
+    assert_eq!(plan.values(), []);
+    assert_eq!(plan.write.unwrap().policies.len(), 1);
+}
+
+#[test]
+fn a_shared_variable_is_told() {
+    let two = [credential("openai"), credential("second")];
+    let plan = cluster()
+        .credentials(&two)
+        .secret("second", Ok(secret("sk-2", "secret/9")))
+        .plan();
+    let message = &plan.finding(READY).message;
+    assert!(
+        message.contains("second is reached at"),
+        "{message}"
+    );
+}
+
+#[test]
+fn no_finding_quotes_a_secret() {
+    let plan = cluster()
+        .settled()
+        .secret("openai", Ok(secret("sk-2", "secret/2")))
+        .plan();
+    for finding in &plan.findings {
+        assert!(!finding.message.contains("sk-"), "{}", finding.message);
+    }
+    assert!(!format!("{plan:?}").contains("sk-"));
+}

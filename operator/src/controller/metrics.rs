@@ -1,0 +1,127 @@
+//! What the controller counts.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use kube::runtime::reflector::Store;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _},
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::{ConstGauge, Gauge},
+        histogram::Histogram,
+    },
+    registry::Registry,
+};
+
+use super::{agent_identity::is_ready, object::IdentityObject};
+
+/// Bounds of the durations, in seconds: a reconcile is a handful of calls to the API server.
+const SECONDS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
+
+/// What the controller counts. A clone is another handle on the same counters.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    reconciles: Family<ReconcileLabels, Counter>,
+    durations: Family<KindLabels, Histogram>,
+    leader: Gauge,
+    identities: Identities,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReconcileLabels {
+    kind: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
+}
+
+/// The identities by readiness, counted when somebody asks.
+#[derive(Clone, Debug, Default)]
+struct Identities(Arc<Mutex<Vec<Store<IdentityObject>>>>);
+
+impl Metrics {
+    /// Adds the metrics to `registry`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self {
+            reconciles: Family::default(),
+            durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            leader: Gauge::default(),
+            identities: Identities::default(),
+        };
+        registry.register(
+            "reconciles",
+            "Reconciles by kind and result: ok, or the reason of the error",
+            metrics.reconciles.clone(),
+        );
+        registry.register(
+            "reconcile_duration_seconds",
+            "How long a reconcile took, by kind",
+            metrics.durations.clone(),
+        );
+        registry.register(
+            "leader",
+            "1 while this replica leads",
+            metrics.leader.clone(),
+        );
+        registry.register_collector(Box::new(metrics.identities.clone()));
+        metrics
+    }
+
+    /// Counts one reconcile; `result` is `ok` or a reason.
+    pub(crate) fn reconciled(&self, kind: &'static str, result: &'static str, took: Duration) {
+        self.reconciles
+            .get_or_create(&ReconcileLabels { kind, result })
+            .inc();
+        self.durations
+            .get_or_create(&KindLabels { kind })
+            .observe(took.as_secs_f64());
+    }
+
+    /// This replica leads from now on, with these stores; or does not, with none.
+    pub(crate) fn leads(&self, leads: bool, identities: Vec<Store<IdentityObject>>) {
+        self.leader.set(i64::from(leads));
+        *self
+            .identities
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = identities;
+    }
+}
+
+impl Collector for Identities {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let stores = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let (mut ready, mut not_ready) = (0_i64, 0_i64);
+        for identity in stores.iter().flat_map(Store::state) {
+            if is_ready(&identity) {
+                ready += 1;
+            } else {
+                not_ready += 1;
+            }
+        }
+        let gauge = ConstGauge::new(0_i64);
+        let mut metric = encoder.encode_descriptor(
+            "identities",
+            "Identities by whether they are Ready; counted by the leader",
+            None,
+            gauge.metric_type(),
+        )?;
+        for (label, number) in [("true", ready), ("false", not_ready)] {
+            let labels = [("ready", label)];
+            ConstGauge::new(number).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}

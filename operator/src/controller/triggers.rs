@@ -1,0 +1,103 @@
+//! Which change of which object makes which other object be reconciled.
+
+use futures::channel::mpsc::UnboundedSender;
+use kube::{
+    ResourceExt as _,
+    runtime::reflector::{ObjectRef, Store},
+};
+use postern_crds::names::REFRESH_ANNOTATION;
+
+use super::{
+    agent_identity, egress_policy,
+    feed::Change,
+    object::{IdentityObject, PolicyObject},
+    pods::{Counted, PodMeta},
+};
+
+/// What of an identity is looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct IdentityDigest {
+    /// What makes itself be reconciled.
+    own: (Option<String>, Option<i64>, Option<String>),
+    /// What makes its policies be reconciled: the bundle may have changed.
+    bundle: Option<String>,
+}
+
+pub(crate) fn identity_digest(object: &IdentityObject) -> IdentityDigest {
+    IdentityDigest {
+        own: (
+            object.uid(),
+            object.metadata.generation,
+            object.annotations().get(REFRESH_ANNOTATION).cloned(),
+        ),
+        bundle: object
+            .status
+            .read()
+            .and_then(|status| status.bundle_revision.clone()),
+    }
+}
+
+/// An identity concerns itself and the policies that target it.
+pub(crate) fn on_identity(
+    identities: UnboundedSender<ObjectRef<IdentityObject>>,
+    policies: UnboundedSender<ObjectRef<PolicyObject>>,
+    known: Store<PolicyObject>,
+) -> impl FnMut(&ObjectRef<IdentityObject>, Change<'_, IdentityDigest>) {
+    move |key, change| {
+        let own = |digest: Option<&IdentityDigest>| digest.map(|digest| digest.own.clone());
+        if change.after.is_some() && own(change.before) != own(change.after) {
+            send(&identities, key.clone());
+        }
+        let concerned = known.state_filter(|policy| {
+            policy.metadata.namespace == key.namespace && egress_policy::concerns(policy, &key.name)
+        });
+        for policy in concerned {
+            send(&policies, ObjectRef::from_obj(&*policy));
+        }
+    }
+}
+
+/// UID and generation.
+pub(crate) type PolicyDigest = (Option<String>, Option<i64>);
+
+pub(crate) fn policy_digest(object: &PolicyObject) -> PolicyDigest {
+    (object.uid(), object.metadata.generation)
+}
+
+/// A policy concerns itself and every identity of its namespace: which ones it targeted before the change, nobody knows for sure.
+pub(crate) fn on_policy(
+    policies: UnboundedSender<ObjectRef<PolicyObject>>,
+    identities: UnboundedSender<ObjectRef<IdentityObject>>,
+    known: Store<IdentityObject>,
+) -> impl FnMut(&ObjectRef<PolicyObject>, Change<'_, PolicyDigest>) {
+    move |key, change| {
+        if change.after.is_some() {
+            send(&policies, key.clone());
+        }
+        for identity in known.state_filter(|identity| identity.metadata.namespace == key.namespace)
+        {
+            send(&identities, ObjectRef::from_obj(&*identity));
+        }
+    }
+}
+
+/// A pod concerns the identity that it has, and the one that it had.
+pub(crate) fn on_pod(
+    identities: UnboundedSender<ObjectRef<IdentityObject>>,
+) -> impl FnMut(&ObjectRef<PodMeta>, Change<'_, Counted>) {
+    move |key, change| {
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        for name in [change.before, change.after]
+            .into_iter()
+            .flatten()
+            .filter_map(|pod| pod.identity.as_deref())
+        {
+            send(&identities, agent_identity::key(namespace, name));
+        }
+    }
+}
+
+/// A queue whose reader is gone belongs to a replica that has stopped leading.
+fn send<K: kube::Resource>(queue: &UnboundedSender<ObjectRef<K>>, key: ObjectRef<K>) {
+    let _ = queue.unbounded_send(key);
+}
