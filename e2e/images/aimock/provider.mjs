@@ -1,7 +1,7 @@
 // Serves aimock as a provider is served: over TLS with HTTP/1.1 and HTTP/2, and says what it was sent.
 //
 // Each request is one line of JSON on standard output: protocol, method, path, every header (keys too, which aimock's
-// own journal hides), and the status of the answer, or `"aborted": true` where the caller went away before its end.
+// own journal hides), and the status of the answer, or `"aborted": true` where it did not come to its end.
 // Arguments go to aimock (`--latency 50`, `--chaos-disconnect 1`, …); AIMOCK_API_KEYS makes it refuse all other keys.
 //
 //   :8443  TLS, with /tls/tls.crt and /tls/tls.key      :8080  plain HTTP      both: /health, /__aimock/… are not recorded
@@ -27,26 +27,28 @@ function received(req) {
   return headers;
 }
 
-function record(req, res) {
+function record(req, outcome) {
   if (req.url === "/health" || req.url.startsWith("/__aimock/")) return;
   const line = { protocol: req.httpVersion, method: req.method, path: req.url, headers: received(req) };
-  res.on("close", () => {
-    const outcome = res.writableFinished ? { status: res.statusCode } : { aborted: true };
-    console.log(JSON.stringify({ ...line, ...outcome }));
-  });
+  console.log(JSON.stringify({ ...line, ...outcome }));
 }
 
+// A provider that breaks off must look like one: no orderly end.
+const breakOff = (res) =>
+  res.stream ? res.stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR) : res.destroy();
+
 function serve(req, res) {
-  record(req, res);
+  let outcome = { aborted: true };
+  res.on("close", () => record(req, outcome));
   const host = req.headers[":authority"] ?? req.headers.host;
   const headers = { ...forwarded(req.headers), host };
   const inner = http.request({ ...AIMOCK, method: req.method, path: req.url, headers }, (answer) => {
     res.writeHead(answer.statusCode, forwarded(answer.headers));
     answer.pipe(res);
-    // A provider that breaks off must look like one: no orderly end.
-    answer.on("aborted", () => (res.stream ?? res).destroy());
+    answer.on("end", () => (outcome = { status: answer.statusCode }));
+    answer.on("aborted", () => breakOff(res));
   });
-  inner.on("error", () => (res.headersSent ? (res.stream ?? res).destroy() : res.writeHead(502).end()));
+  inner.on("error", () => (res.headersSent ? breakOff(res) : res.writeHead(502).end()));
   res.on("close", () => inner.destroy());
   req.pipe(inner);
 }
