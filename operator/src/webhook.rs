@@ -1,5 +1,8 @@
 //! The admission webhook.
 
+pub mod inject;
+pub mod snapshot;
+
 use kube::Client;
 use prometheus_client::registry::Registry;
 use tokio_util::sync::CancellationToken;
