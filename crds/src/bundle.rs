@@ -17,6 +17,9 @@ use crate::{
     violation::Violation,
 };
 
+#[cfg(test)]
+mod tests;
+
 /// The format that this version writes.
 pub const FORMAT: u32 = 1;
 /// The largest bundle that is read: a Kubernetes Secret holds at most 1 MiB.

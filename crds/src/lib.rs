@@ -2,6 +2,37 @@
 //!
 //! *Architecture invariant: nothing in this crate does I/O, spawns, logs or reads the clock.* Both programs, the command line and the tests
 //! compile the same specs with the same functions, so a policy has one meaning wherever it is read.
+//!
+//! | Question | Module |
+//! |---|---|
+//! | What may a user write? | [`agent_identity`], [`egress_policy`]; [`definition`] is what `kubectl apply -f crds/` installs |
+//! | What is known of a vendor? | [`provider`], with a file for each in `crds/providers/` |
+//! | Where does a call go, what does an application's environment hold? | [`route`], [`placeholder`] |
+//! | May this call be made? | [`policy`] |
+//! | What does a sidecar receive? | [`bundle`], with a [`secret`] in it as [`source`] lets it through |
+//! | What is it called? | [`names`] |
+//!
+//! ```
+//! use postern_crds::{Decision, Facts, policy, route, yaml};
+//!
+//! let identity = yaml::from_str(
+//!     "{serviceAccountNames: [bot], credentials: [{name: llm, provider: openai, source: {secret: {name: key, key: api-key}}}]}",
+//! )?;
+//! let policy = yaml::from_str(
+//!     "{name: chat, spec: {targetRefs: [{kind: AgentIdentity, name: bot}], rules: [
+//!        {name: chat, to: {credentials: [llm]}, methods: [POST], paths: [/v1/chat/completions], action: Allow}]}}",
+//! )?;
+//!
+//! // The caller wrote http://127.0.0.1:14080/llm/chat/completions.
+//! let routes = route::compile("agents", "bot", &identity).expect("the identity is well formed");
+//! let path = route::find(&routes, "llm").expect("it has this credential").upstream_path("/chat/completions");
+//! assert_eq!(path, "/v1/chat/completions");
+//!
+//! let policy = policy::compile(&[policy]).expect("the policy is well formed");
+//! let decision = policy.decide(&Facts { credential: "llm", method: "POST", path: &path });
+//! assert!(matches!(decision, Decision::Allow(rule) if rule.to_string() == "chat/chat"));
+//! # Ok::<(), yaml::Error>(())
+//! ```
 
 pub mod agent_identity;
 pub mod bundle;

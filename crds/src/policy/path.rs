@@ -23,7 +23,7 @@ pub enum Error {
     NeverMatches(String),
     /// It carries a query, fragment or escape.
     #[error(
-        "{0:?} must be a plain path: no '?', '#', '%', '\\' or space; rules match the decoded path without its query"
+        "{0:?} must be a plain path of ASCII, without '?', '#', '%', '\\' and spaces: rules match the path without its query, and '*' an escape in it"
     )]
     NotPlain(String),
     /// `**` is not a whole last segment.

@@ -18,8 +18,13 @@ pub(super) fn name(at: &str, credential: &Credential, earlier: &[Credential]) ->
         .iter()
         .find(|vendor| vendor.gateway.as_ref() == Some(name));
     if let Some(vendor) = vendor {
-        let own = credential.provider.as_deref().and_then(provider::find);
-        if own.is_none_or(|own| own.gateway != vendor.gateway) {
+        let is_callable = match credential.provider.as_deref().map(provider::find) {
+            Some(Some(own)) => own.gateway == vendor.gateway,
+            // The provider is misspelt, which is reported; more likely than not the name is right.
+            Some(None) => true,
+            None => false,
+        };
+        if !is_callable {
             wrong(format!(
                 "{name:?} is the route by which LangChain reaches {}: choose another name",
                 vendor.title
