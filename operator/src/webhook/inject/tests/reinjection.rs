@@ -65,56 +65,61 @@ fn probes_that_istio_routes_through_its_agent_are_no_difference() {
 
 #[test]
 fn any_other_change_of_the_sidecar_is_refused() {
-    let changes: [(&str, fn(&mut Value)); 16] = [
-        ("image", |s| {
-            s["image"] = json!("registry.example.com/evil:1")
-        }),
-        ("imagePullPolicy", |s| s["imagePullPolicy"] = json!("Never")),
-        ("args", |s| {
-            s["args"] = json!(["serve", "--log-level", "info", "--listen", "0.0.0.0:14080"])
-        }),
-        ("args[2]", |s| s["args"][2] = json!("debug")),
-        ("command", |s| s["command"] = json!(["/bin/sh"])),
-        ("env", |s| {
-            s["env"]
-                .as_array_mut()
-                .unwrap()
-                .push(json!({"name": "POSTERN_LISTEN", "value": "0.0.0.0:14080"}))
-        }),
-        ("envFrom", |s| {
-            s["envFrom"] = json!([{"configMapRef": {"name": "x"}}])
-        }),
-        ("restartPolicy", |s| s["restartPolicy"] = Value::Null),
-        ("securityContext.runAsUser", |s| {
-            s["securityContext"]["runAsUser"] = json!(0)
-        }),
-        ("securityContext.privileged", |s| {
-            s["securityContext"]["privileged"] = json!(true)
-        }),
-        ("lifecycle", |s| {
-            s["lifecycle"] = json!({"preStop": {"exec": {"command": ["x"]}}})
-        }),
-        ("startupProbe.exec", |s| {
-            s["startupProbe"]["exec"] = json!({"command": ["x"]})
-        }),
-        ("readinessProbe.httpGet.port", |s| {
-            s["readinessProbe"]["httpGet"]["port"] = json!(15020)
-        }),
-        ("resources.limits.memory", |s| {
-            s["resources"]["limits"]["memory"] = json!("1Gi")
-        }),
-        ("volumeMounts", |s| {
-            s["volumeMounts"]
-                .as_array_mut()
-                .unwrap()
-                .push(json!({"name": "x", "mountPath": "/var/run/secrets/../postern/bundle"}))
-        }),
-        ("volumeMounts[0].subPath", |s| {
-            s["volumeMounts"][0]["subPath"] = json!("x")
-        }),
-    ];
-    for (at, change) in changes {
-        assert_eq!(differs_at(&with_sidecar(change)), at);
+    let exec = json!({"command": ["/bin/true"]});
+    let listen = json!({"name": "POSTERN_LISTEN", "value": "0.0.0.0:14080"});
+    let mount = json!({"name": "x", "mountPath": "/var/run/secrets/../postern/bundle"});
+    for (at, path, value) in [
+        ("image", "/image", json!("registry.example.com/evil:1")),
+        ("imagePullPolicy", "/imagePullPolicy", json!("Never")),
+        ("args", "/args/-", json!("--listen=0.0.0.0:14080")),
+        ("args[2]", "/args/2", json!("debug")),
+        ("command", "/command", json!(["/bin/sh"])),
+        ("env", "/env/-", listen),
+        (
+            "envFrom",
+            "/envFrom",
+            json!([{"configMapRef": {"name": "x"}}]),
+        ),
+        ("restartPolicy", "/restartPolicy", json!(null)),
+        (
+            "securityContext.runAsUser",
+            "/securityContext/runAsUser",
+            json!(0),
+        ),
+        (
+            "securityContext.privileged",
+            "/securityContext/privileged",
+            json!(true),
+        ),
+        (
+            "lifecycle",
+            "/lifecycle",
+            json!({"preStop": {"exec": exec}}),
+        ),
+        ("startupProbe.exec", "/startupProbe/exec", exec),
+        (
+            "readinessProbe.httpGet.port",
+            "/readinessProbe/httpGet/port",
+            json!(15020),
+        ),
+        (
+            "resources.limits.memory",
+            "/resources/limits/memory",
+            json!("1Gi"),
+        ),
+        ("volumeMounts", "/volumeMounts/-", mount),
+        (
+            "volumeMounts[0].subPath",
+            "/volumeMounts/0/subPath",
+            json!("x"),
+        ),
+    ] {
+        // An element of a list is replaced, anything else is set.
+        let op = if at.ends_with(']') { "replace" } else { "add" };
+        let change = serde_json::from_value(json!([{"op": op, "path": path, "value": value}]));
+        let change: Patch = change.unwrap();
+        let pod = with_sidecar(|sidecar| json_patch::patch(sidecar, &change).unwrap());
+        assert_eq!(differs_at(&pod), at);
     }
 }
 
