@@ -3,10 +3,7 @@
 use anyhow::{Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hyper::body::Bytes;
-use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
-    USER_AGENT,
-};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 /// Bytes of each body.
@@ -18,6 +15,40 @@ pub(crate) const ROUTE: &str = "openai";
 /// A path that neither proxy may let through.
 pub(crate) const FORBIDDEN_PATH: &str = "/v1/files";
 
+// As many and as long headers as the provider's own library sends and its service returns: parsing them is part of a proxy's work.
+const REQUEST_HEADERS: &[(&str, &str)] = &[
+    ("accept", "application/json"),
+    ("accept-encoding", "gzip, deflate"),
+    ("content-type", "application/json"),
+    ("user-agent", "OpenAI/Python 2.8.1"),
+    ("x-stainless-lang", "python"),
+    ("x-stainless-package-version", "2.8.1"),
+    ("x-stainless-os", "Linux"),
+    ("x-stainless-arch", "x64"),
+    ("x-stainless-runtime", "CPython"),
+    ("x-stainless-runtime-version", "3.11.2"),
+    ("x-stainless-async", "false"),
+    ("x-stainless-retry-count", "0"),
+    ("x-stainless-read-timeout", "600"),
+];
+const RESPONSE_HEADERS: &[(&str, &str)] = &[
+    ("content-type", "application/json"),
+    ("openai-organization", "org-example"),
+    ("openai-processing-ms", "412"),
+    ("openai-version", "2020-10-01"),
+    ("x-ratelimit-limit-requests", "10000"),
+    ("x-ratelimit-limit-tokens", "2000000"),
+    ("x-ratelimit-remaining-requests", "9999"),
+    ("x-ratelimit-remaining-tokens", "1999000"),
+    ("x-ratelimit-reset-requests", "6ms"),
+    ("x-ratelimit-reset-tokens", "30ms"),
+    ("x-request-id", "req_2f6c1b1f4d0c4a6c9d1f3c0b7a5e8d21"),
+    (
+        "strict-transport-security",
+        "max-age=31536000; includeSubDomains; preload",
+    ),
+];
+
 /// The call.
 pub(crate) struct Fixture {
     /// The provider's key: only a direct call and the proxies hold it.
@@ -25,7 +56,7 @@ pub(crate) struct Fixture {
     /// What the caller sends through a proxy.
     pub(crate) placeholder: String,
     /// Headers of the request, without `Host` and `Authorization`.
-    pub(crate) request_headers: HeaderMap,
+    pub(crate) request_headers: &'static [(&'static str, &'static str)],
     /// Body of the request.
     pub(crate) request: Bytes,
     /// Headers of the response.
@@ -37,46 +68,13 @@ pub(crate) struct Fixture {
 impl Fixture {
     /// The call of a caller that holds `placeholder`.
     pub(crate) fn new(placeholder: String) -> Result<Self> {
-        // As many and as long headers as the provider's own library sends and its service returns: parsing them is part of the work.
-        let request_headers = headers(&[
-            (ACCEPT.as_str(), "application/json"),
-            (ACCEPT_ENCODING.as_str(), "gzip, deflate"),
-            (CONTENT_TYPE.as_str(), "application/json"),
-            (USER_AGENT.as_str(), "OpenAI/Python 2.8.1"),
-            ("x-stainless-lang", "python"),
-            ("x-stainless-package-version", "2.8.1"),
-            ("x-stainless-os", "Linux"),
-            ("x-stainless-arch", "x64"),
-            ("x-stainless-runtime", "CPython"),
-            ("x-stainless-runtime-version", "3.11.2"),
-            ("x-stainless-async", "false"),
-            ("x-stainless-retry-count", "0"),
-            ("x-stainless-read-timeout", "600"),
-        ])?;
-        let response_headers = headers(&[
-            (CONTENT_TYPE.as_str(), "application/json"),
-            ("openai-organization", "org-example"),
-            ("openai-processing-ms", "412"),
-            ("openai-version", "2020-10-01"),
-            ("x-ratelimit-limit-requests", "10000"),
-            ("x-ratelimit-limit-tokens", "2000000"),
-            ("x-ratelimit-remaining-requests", "9999"),
-            ("x-ratelimit-remaining-tokens", "1999000"),
-            ("x-ratelimit-reset-requests", "6ms"),
-            ("x-ratelimit-reset-tokens", "30ms"),
-            ("x-request-id", "req_2f6c1b1f4d0c4a6c9d1f3c0b7a5e8d21"),
-            (
-                "strict-transport-security",
-                "max-age=31536000; includeSubDomains; preload",
-            ),
-        ])?;
         Ok(Self {
             key: format!(
                 "sk-proj-{}",
                 BASE64_STANDARD.encode("the provider's own key of this benchmark")
             ),
             placeholder,
-            request_headers,
+            request_headers: REQUEST_HEADERS,
             request: padded(|text| {
                 json!({
                     "model": "gpt-4o-mini",
@@ -88,7 +86,7 @@ impl Fixture {
                     "temperature": 0.2,
                 })
             })?,
-            response_headers,
+            response_headers: headers(RESPONSE_HEADERS),
             response: padded(|text| {
                 json!({
                     "id": "chatcmpl-C0FFEEC0FFEEC0FFEEC0FFEE",
@@ -105,13 +103,6 @@ impl Fixture {
                 })
             })?,
         })
-    }
-
-    /// The value of `Authorization` that carries `secret`.
-    pub(crate) fn bearer(secret: &str) -> Result<HeaderValue> {
-        let mut value = HeaderValue::try_from(format!("Bearer {secret}"))?;
-        value.set_sensitive(true);
-        Ok(value)
     }
 
     /// What is wrong with a request that reached the provider.
@@ -148,15 +139,14 @@ impl Fixture {
     }
 }
 
-fn headers(pairs: &[(&'static str, &'static str)]) -> Result<HeaderMap> {
-    let mut map = HeaderMap::new();
-    for (name, value) in pairs {
-        map.insert(
+fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+    let pair = |&(name, value)| {
+        (
             HeaderName::from_static(name),
             HeaderValue::from_static(value),
-        );
-    }
-    Ok(map)
+        )
+    };
+    pairs.iter().map(pair).collect()
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {

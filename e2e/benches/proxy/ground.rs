@@ -4,15 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use hyper::Uri;
-use hyper::header::HeaderValue;
 use postern_e2e::pki::Authority;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use tokio_rustls::TlsConnector;
 
-use crate::fixture::{Fixture, PATH, ROUTE};
+use crate::fixture::{Fixture, ROUTE};
 use crate::load::Way;
 use crate::machine::Cores;
 use crate::measure::Entrant;
@@ -36,9 +34,9 @@ pub(crate) fn prepare(
     let direct = Way {
         address: http1.address,
         tls: Some((connector(&pem)?, ServerName::try_from(HOST)?)),
-        path: Uri::from_static(PATH),
-        host: HeaderValue::try_from(format!("{HOST}:{}", http1.address.port()))?,
-        authorization: Fixture::bearer(&fixture.key)?,
+        prefix: String::new(),
+        host: format!("{HOST}:{}", http1.address.port()),
+        secret: fixture.key.clone(),
     };
     let nginx = nginx::prepare(&dir.join("nginx"), &fixture, http1.address, &pem)?;
     let sidecar1 = sidecar::prepare(&dir.join("sidecar"), program, &fixture, http1.address, &pem)?;
@@ -57,9 +55,9 @@ pub(crate) fn prepare(
             proxy: None,
             upstream: Arc::clone(&http1),
         },
-        through("nginx", nginx, &http1)?,
-        through("sidecar", sidecar1, &http1)?,
-        through("sidecar, HTTP/2 upstream", sidecar2, &http2)?,
+        through("nginx", nginx, &http1),
+        through("sidecar", sidecar1, &http1),
+        through("sidecar, HTTP/2 upstream", sidecar2, &http2),
     ];
     Ok((fixture, entrants))
 }
@@ -69,19 +67,19 @@ fn through(
     proxy: Proxy,
     upstream: &Arc<Upstream>,
     fixture: &Fixture,
-) -> Result<Entrant> {
-    Ok(Entrant {
+) -> Entrant {
+    Entrant {
         name,
         way: Way {
             address: proxy.address,
             tls: None,
-            path: Uri::try_from(format!("/{ROUTE}{PATH}"))?,
-            host: HeaderValue::try_from(proxy.address.to_string())?,
-            authorization: Fixture::bearer(&fixture.placeholder)?,
+            prefix: format!("/{ROUTE}"),
+            host: proxy.address.to_string(),
+            secret: fixture.placeholder.clone(),
         },
         proxy: Some(proxy),
         upstream: Arc::clone(upstream),
-    })
+    }
 }
 
 fn connector(authority: &str) -> Result<TlsConnector> {

@@ -9,11 +9,11 @@ use postern_e2e::run;
 use rustix::param::clock_ticks_per_second;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// One core for the proxy and one for everything else, so that neither waits for the other.
+/// One core for the proxy, and one for the upstream and the callers. In a direct call, which has no proxy, the callers take its core.
 #[derive(Clone)]
 pub(crate) struct Cores {
     proxy: CpuSet,
-    others: CpuSet,
+    upstream: CpuSet,
     /// What a person reads about it.
     pub(crate) note: String,
 }
@@ -32,22 +32,29 @@ impl Cores {
         };
         Ok(Self {
             proxy: only(first),
-            others: only(second),
-            note: format!("proxy on core {first}; load and upstream on core {second}"),
+            upstream: only(second),
+            note: format!(
+                "proxy on core {first}, upstream and callers on core {second}; in a direct call the callers take core {first}"
+            ),
         })
     }
 
-    /// Puts the calling thread on the core of the load and the upstream.
-    pub(crate) fn stay_off_the_proxy(&self) -> Result<()> {
-        sched_setaffinity(None, &self.others).context("choosing the core of load and upstream")
+    /// Puts the calling thread on the upstream's core.
+    pub(crate) fn stay_beside_the_upstream(&self) -> Result<()> {
+        sched_setaffinity(None, &self.upstream).context("choosing the upstream's core")
+    }
+
+    /// Puts the calling thread on the proxy's core.
+    pub(crate) fn take_the_proxys(&self) -> Result<()> {
+        sched_setaffinity(None, &self.proxy).context("choosing the proxy's core")
     }
 
     /// Starts `command` on the proxy's core.
     pub(crate) fn start(&self, command: &mut Command) -> Result<Child> {
         // A process starts on the cores of the thread that starts it.
-        sched_setaffinity(None, &self.proxy).context("choosing the proxy's core")?;
+        self.take_the_proxys()?;
         let child = command.spawn();
-        self.stay_off_the_proxy()?;
+        self.stay_beside_the_upstream()?;
         child.with_context(|| format!("starting {}", command.get_program().display()))
     }
 }

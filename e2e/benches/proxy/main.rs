@@ -88,7 +88,7 @@ fn main() -> Result<()> {
 
     let cores = Cores::choose()?;
     let priority = machine::go_first();
-    cores.stay_off_the_proxy()?;
+    cores.stay_beside_the_upstream()?;
     let dir = tempfile::tempdir()?;
     let (fixture, entrants) = ground::prepare(&cores, dir.path(), &program)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

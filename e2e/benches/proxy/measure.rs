@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use hyper::{StatusCode, Uri};
+use hyper::StatusCode;
 use serde::Serialize;
 
-use crate::fixture::{FORBIDDEN_PATH, Fixture, ROUTE};
+use crate::fixture::{FORBIDDEN_PATH, Fixture, PATH};
 use crate::load::{Load, Way};
 use crate::machine::{self, Cores};
 use crate::proxy::{Proxy, Running};
@@ -47,7 +47,7 @@ pub(crate) struct Run {
     pub(crate) calls_per_second: f64,
     /// The proxy's processor time.
     pub(crate) cpu_us_per_call: f64,
-    /// Share of their core that load and upstream used: near 1, they and not the proxy set the pace.
+    /// Processor time of upstream and callers, in cores: near 1, they and not the proxy set the pace.
     pub(crate) harness_share: f64,
     /// Cores that programs outside of the benchmark used meanwhile.
     pub(crate) foreign_cores: f64,
@@ -125,10 +125,14 @@ impl Round {
             tokio::time::sleep(IDLE).await;
             rss_idle = running.rss()?;
         }
+        if running.is_none() {
+            cores.take_the_proxys()?;
+        }
         for &stage in stages {
             self.runs
                 .push(run(round, entrant, running.as_ref(), stage, fixture).await?);
         }
+        cores.stay_beside_the_upstream()?;
         if let Some(running) = &mut running {
             running.check()?;
             self.lives.push(Life {
@@ -152,7 +156,7 @@ async fn run(
     fixture: &Arc<Fixture>,
 ) -> Result<Run> {
     let Stage { connections, calls } = stage;
-    let mut load = Load::open(&entrant.way, fixture, connections).await?;
+    let mut load = Load::open(&entrant.way, PATH, fixture, connections).await?;
     load.run((calls / 5).max(connections * 10))
         .await
         .context("warming up")?;
@@ -200,13 +204,14 @@ pub(crate) async fn check_duties(
         return Ok(());
     };
     let _running = proxy.start(cores)?;
-    let mut load = Load::open(&entrant.way, fixture, 1).await?;
-    load.run(1).await?;
+    Load::open(&entrant.way, PATH, fixture, 1)
+        .await?
+        .run(1)
+        .await?;
     entrant.upstream.check()?;
     let before = entrant.upstream.requests();
-    let status = load
-        .probe(Uri::try_from(format!("/{ROUTE}{FORBIDDEN_PATH}"))?)
-        .await?;
+    let mut forbidden = Load::open(&entrant.way, FORBIDDEN_PATH, fixture, 1).await?;
+    let status = forbidden.probe().await?;
     ensure!(
         status == StatusCode::FORBIDDEN,
         "a forbidden path is answered with {status}"

@@ -63,7 +63,7 @@ impl Upstream {
         thread::Builder::new()
             .name("upstream".into())
             .spawn(move || {
-                let ended = cores.stay_off_the_proxy().and_then(|()| {
+                let ended = cores.stay_beside_the_upstream().and_then(|()| {
                     runtime.block_on(serve(listener, acceptor, fixture, Arc::clone(&shared)))
                 });
                 if let Err(error) = ended {
