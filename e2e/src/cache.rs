@@ -4,6 +4,7 @@ use std::env;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use anyhow::{Context, Result};
 
@@ -142,8 +143,14 @@ fn is_key(text: &str) -> bool {
     version && digest.len() == 12 && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
+/// Threads that remove files: where a file system passes each removal on to the disk, most of the time is waiting.
+const REMOVERS: usize = 16;
+
 /// Removes a file or a whole directory; its absence is fine.
 pub(crate) fn discard(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir()) {
+        discard_files(path)?;
+    }
     let removed = match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => fs::remove_dir_all(path),
         Ok(_) => fs::remove_file(path),
@@ -153,6 +160,33 @@ pub(crate) fn discard(path: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
+}
+
+/// Removes everything below `directory` but the directories.
+fn discard_files(directory: &Path) -> io::Result<()> {
+    let mut files = Vec::new();
+    let mut pending = vec![directory.to_path_buf()];
+    while let Some(directory) = pending.pop() {
+        for entry in fs::read_dir(directory)? {
+            let entry = entry?;
+            match entry.file_type()?.is_dir() {
+                true => pending.push(entry.path()),
+                false => files.push(entry.path()),
+            }
+        }
+    }
+    let share = files.len().div_ceil(REMOVERS).max(1);
+    thread::scope(|scope| {
+        let removers: Vec<_> = files
+            .chunks(share)
+            .map(|share| scope.spawn(|| share.iter().try_for_each(fs::remove_file)))
+            .collect();
+        removers.into_iter().try_for_each(|remover| {
+            remover
+                .join()
+                .unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
+        })
+    })
 }
 
 #[cfg(test)]

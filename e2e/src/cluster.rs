@@ -17,7 +17,7 @@ use anyhow::{Result, bail, ensure};
 
 use self::layout::Layout;
 use self::setup::{GROUND, REST, Setup};
-use crate::cache::{Cache, Lock};
+use crate::cache::{Cache, Lock, discard};
 use crate::image::Image;
 use crate::process::Daemons;
 use crate::progress::{say, step};
@@ -78,7 +78,7 @@ impl Cluster {
                 "cluster",
                 "one node on this machine, a real Kubernetes",
                 || {
-                    remove(&layout)?;
+                    stop(&layout)?;
                     start::start(&setup, &daemons(&layout), &images)?;
                     Ok(fs::write(layout.path("fingerprint"), fingerprint)?)
                 },
@@ -111,12 +111,12 @@ impl Cluster {
         let cache = Cache::open()?;
         let layout = layout(&cache);
         let _lock = lock(&cache)?;
-        if layout.state().exists() {
-            step(
-                "cluster down",
-                "leaves no process, mount, network or file",
-                || remove(&layout),
-            )?;
+        if layout.state().exists() || layout.images().exists() {
+            let why = "leaves no process, mount, network or file";
+            step("cluster down", why, || {
+                stop(&layout)?;
+                Ok(discard(&layout.images())?)
+            })?;
         }
         Ok(())
     }
@@ -226,9 +226,11 @@ fn lock(cache: &Cache) -> Result<Lock> {
     })
 }
 
-fn remove(layout: &Layout) -> Result<()> {
+/// Stops what runs and removes what it left, but for the images.
+fn stop(layout: &Layout) -> Result<()> {
     daemons(layout).kill()?;
-    host::clean(layout)
+    host::clean(layout)?;
+    Ok(discard(layout.state())?)
 }
 
 fn kubectl(program: &Path, layout: &Layout) -> Command {

@@ -48,7 +48,7 @@ pub(super) fn prepare(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// Removes all that a cluster in `layout` made or left, whatever state it is in. Its daemons have ended.
+/// Undoes all that a cluster in `layout` did to the machine, whatever state it is in. Its daemons have ended.
 pub(super) fn clean(layout: &Layout) -> Result<()> {
     end_containers(layout)?;
     unmount(layout)?;
@@ -70,8 +70,7 @@ pub(super) fn clean(layout: &Layout) -> Result<()> {
         }
     }
     remove_cgroups();
-    remove_leftovers(layout)?;
-    discard(layout.state()).with_context(|| format!("removing {}", layout.state().display()))
+    remove_leftovers(layout)
 }
 
 /// A machine with Docker drops what it forwards unless a rule accepts it.
@@ -97,7 +96,7 @@ fn end_containers(layout: &Layout) -> Result<()> {
             .first()
             .is_some_and(|word| word.ends_with("containerd-shim-runc-v2"))
             && words.contains(&socket);
-        if (is_shim || lives_below(pid, layout.state()))
+        if (is_shim || is_in_container(pid, &layout.images()))
             && let Ok(process) = Process::current(pid)
         {
             process.kill()?;
@@ -106,23 +105,24 @@ fn end_containers(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
-/// Whether the root directory of a process is a container's file system below `state`.
+/// Whether the root directory of a process is a container's file system, made of `images`.
 ///
 /// This holds when its shim is gone, and for no process of the machine itself.
-fn lives_below(pid: i32, state: &Path) -> bool {
+fn is_in_container(pid: i32, images: &Path) -> bool {
     let mounts = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
-    let upper = format!("upperdir={}/", state.display());
+    let upper = format!("upperdir={}/", images.display());
     mounts.lines().any(|line| {
         let is_root = line.split(' ').nth(4) == Some("/");
         is_root && line.contains(&upper)
     })
 }
 
-/// Unmounts everything below the state, the innermost first.
+/// Unmounts everything of ours, the innermost first.
 fn unmount(layout: &Layout) -> Result<()> {
     let mounts = fs::read_to_string("/proc/self/mountinfo").context("listing mounts")?;
-    let below = mounts_below(&mounts, layout.state());
-    for path in below.iter().rev() {
+    let mut ours = mounts_below(&mounts, layout.state());
+    ours.extend(mounts_below(&mounts, &layout.images()));
+    for path in ours.iter().rev() {
         // Lazily: a process that just ended may still be leaving.
         run::output(
             Command::new("umount")

@@ -54,11 +54,18 @@ impl Layout {
         self.path("containerd.sock")
     }
 
+    /// Where containerd keeps images, beside the state: a restart keeps them, since they take longest to load.
+    pub(super) fn images(&self) -> PathBuf {
+        self.state.with_extension("images")
+    }
+
     /// Fills the names that every template of `cluster/config` may use.
     pub(super) fn render(&self, template: &str, more: &[(&str, &str)]) -> String {
         let state = self.state.display().to_string();
+        let images = self.images().display().to_string();
         let common = [
             ("STATE", state.as_str()),
+            ("IMAGES", images.as_str()),
             ("BRIDGE", BRIDGE),
             ("NAME", NAME),
             ("NODE", NODE),
