@@ -233,7 +233,7 @@ impl Exchange {
 
     /// A part of the response's body passed.
     pub(crate) fn passed(&mut self, bytes: usize) {
-        if self.first_byte.is_none() {
+        if self.first_byte.is_none() && bytes > 0 {
             self.first_byte = Some(Instant::now());
         }
         self.received += bytes as u64;

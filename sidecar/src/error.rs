@@ -98,7 +98,8 @@ impl Error {
                 SendError::Unresolved(_)
                 | SendError::Unreachable(_)
                 | SendError::Tls(_)
-                | SendError::Broken(_) => StatusCode::BAD_GATEWAY,
+                | SendError::Broken(_)
+                | SendError::Switched => StatusCode::BAD_GATEWAY,
             },
         }
     }
@@ -125,7 +126,7 @@ impl Error {
                 SendError::Unresolved(_) => "upstream_unresolved",
                 SendError::Unreachable(_) => "upstream_unreachable",
                 SendError::Tls(_) => "upstream_tls",
-                SendError::Broken(_) => "upstream_broken",
+                SendError::Broken(_) | SendError::Switched => "upstream_broken",
             },
         }
     }
@@ -138,7 +139,7 @@ impl Error {
                 | SendError::Unresolved(_)
                 | SendError::Unreachable(_)
                 | SendError::Broken(_) => true,
-                SendError::Refused { .. } | SendError::Tls(_) => false,
+                SendError::Refused { .. } | SendError::Tls(_) | SendError::Switched => false,
             },
             Self::NoPolicy
             | Self::Head(_)
@@ -226,6 +227,9 @@ impl Error {
                      {credential:?}."
                 ),
                 SendError::Broken(_) => format!("postern lost the connection to {host} before it answered."),
+                SendError::Switched => format!(
+                    "postern refuses the answer of {host}: it switched to another protocol, which is not supported."
+                ),
             },
         }
     }

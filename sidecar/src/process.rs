@@ -1,8 +1,8 @@
 //! What the process does for itself: its log, its panics, and that nobody reads its memory.
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
-use tracing::level_filters::LevelFilter;
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Subscriber, level_filters::LevelFilter};
+use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt};
 
 use crate::config::{LogFormat, LogLevel};
 
@@ -24,8 +24,17 @@ pub fn harden() -> std::io::Result<()> {
     Ok(())
 }
 
-/// Starts the log on standard output. Libraries are heard from `warn` on only: below, they would log parts of messages.
+/// Starts the log on standard output.
 pub fn start_log(level: LogLevel, format: LogFormat) {
+    let started = tracing::subscriber::set_global_default(log(level, format, std::io::stdout));
+    started.expect("main starts the one log of the process");
+}
+
+/// A log that writes to `writer`. Libraries are heard from `warn` on only: below, they would log parts of messages.
+pub fn log<W>(level: LogLevel, format: LogFormat, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
         LogLevel::Warn => LevelFilter::WARN,
@@ -36,19 +45,18 @@ pub fn start_log(level: LogLevel, format: LogFormat) {
         .with_default(LevelFilter::WARN.min(level))
         .with_target("postern", level);
     let registry = tracing_subscriber::registry().with(targets);
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     match format {
-        LogFormat::Json => registry
-            .with(
-                tracing_subscriber::fmt::layer()
+        LogFormat::Json => Box::new(
+            registry.with(
+                lines
                     .json()
                     .flatten_event(true)
                     .with_current_span(false)
                     .with_span_list(false),
-            )
-            .init(),
-        LogFormat::Text => registry
-            .with(tracing_subscriber::fmt::layer().with_ansi(false))
-            .init(),
+            ),
+        ),
+        LogFormat::Text => Box::new(registry.with(lines.with_ansi(false))),
     }
 }
 

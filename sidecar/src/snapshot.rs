@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use postern_crds::{Bundle, Policy, Route, bundle, bundle::VersionedSecret};
+use postern_crds::{Bundle, Policy, Route, bundle, bundle::VersionedSecret, route};
 
 use crate::{
     proxy::canary::Canaries,
@@ -17,7 +17,8 @@ pub(crate) struct Snapshot {
     pub(crate) revision: String,
     /// The policy.
     pub(crate) policy: Policy,
-    /// The credentials, in the order of the identity.
+    routes: Vec<Route>,
+    /// One a route, in the order of the identity.
     bindings: Vec<Arc<Binding>>,
     /// Recognises every placeholder of the identity.
     pub(crate) canaries: Canaries,
@@ -56,7 +57,7 @@ impl Snapshot {
                 .any(|c| c.name == name && c.tls.is_some())
         };
         let mut bindings = Vec::with_capacity(compiled.routes.len());
-        for (index, route) in compiled.routes.into_iter().enumerate() {
+        for (index, route) in compiled.routes.iter().cloned().enumerate() {
             let authority = bundle.authorities.get(&route.credential);
             let origin = match authority {
                 // Without its own authority the public ones would be trusted in its stead, which nobody asked for.
@@ -74,26 +75,18 @@ impl Snapshot {
             identity: format!("{}/{}", bundle.namespace, bundle.identity),
             revision,
             policy: compiled.policy,
+            routes: compiled.routes,
             bindings,
             canaries,
         })
     }
 
-    /// The credential that a first path segment stands for: its own name, or the name that `LANGSMITH_GATEWAY` gives to a vendor, which
-    /// means the first credential of that vendor.
+    /// The credential that a first path segment stands for: see [`route::find`].
     pub(crate) fn binding(&self, segment: &str) -> Option<&Arc<Binding>> {
-        let named = self
-            .bindings
+        let route = route::find(&self.routes, segment)?;
+        self.bindings
             .iter()
-            .find(|binding| binding.route.credential == segment);
-        named.or_else(|| {
-            self.bindings.iter().find(|binding| {
-                binding
-                    .route
-                    .provider
-                    .is_some_and(|provider| provider.gateway.as_deref() == Some(segment))
-            })
-        })
+            .find(|binding| binding.route.credential == route.credential)
     }
 
     /// All credentials, in the order of the identity.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use http::{Response, uri::Scheme};
+use http::{Response, StatusCode, uri::Scheme};
 use hyper::body::Incoming;
 use postern_crds::Route;
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -48,6 +48,9 @@ pub(crate) enum SendError {
     /// The connection broke before the response's head was there.
     #[error("the connection broke before it answered")]
     Broken(#[source] hyper::Error),
+    /// It switched to another protocol, which nobody asked it to.
+    #[error("it switched protocols unasked")]
+    Switched,
 }
 
 /// What all upstream connections have in common.
@@ -192,32 +195,40 @@ impl Origin {
     /// after the first byte nothing is sent twice.
     ///
     /// # Errors
-    /// [`SendError`]; all but `Broken` mean that the upstream saw nothing.
+    /// [`SendError`]; all but `Broken` and `Switched` mean that the upstream saw nothing.
     pub(crate) async fn send(
+        &self,
+        request: Outgoing,
+    ) -> Result<(Response<Incoming>, Lease), SendError> {
+        let (response, lease) = self.deliver(request).await?;
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(SendError::Switched);
+        }
+        Ok((response, lease))
+    }
+
+    async fn deliver(
         &self,
         mut request: Outgoing,
     ) -> Result<(Response<Incoming>, Lease), SendError> {
-        for _ in 0..pool::MAX_STALE {
-            let Some(connection) = self.pool.take() else {
-                break;
+        let mut stale = 0;
+        loop {
+            let connection = match self.pool.take() {
+                Some(connection) => connection,
+                None => tokio::time::timeout(self.shared.connect_timeout, self.connect())
+                    .await
+                    .map_err(|_| SendError::Timeout)??,
             };
-            match connection.send(self, request).await {
+            let failed = match connection.send(self, request).await {
                 Ok(answer) => return Ok(answer),
-                Err(failed) => match failed.unsent {
-                    Some(unsent) => request = unsent,
-                    None => return Err(SendError::Broken(failed.error)),
-                },
+                Err(failed) => failed,
+            };
+            stale += 1;
+            match failed.unsent {
+                Some(unsent) if stale <= pool::MAX_STALE => request = unsent,
+                _ => return Err(SendError::Broken(failed.error)),
             }
         }
-        let connection =
-            match tokio::time::timeout(self.shared.connect_timeout, self.connect()).await {
-                Ok(connection) => connection?,
-                Err(_) => return Err(SendError::Timeout),
-            };
-        connection
-            .send(self, request)
-            .await
-            .map_err(|failed| SendError::Broken(failed.error))
     }
 
     /// A connection with room for one request: a new one, or one that another request opened meanwhile.

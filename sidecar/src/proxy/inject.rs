@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use postern_crds::{Route, Secret};
+use postern_crds::{Route, Secret, source};
 use zeroize::Zeroizing;
 
 use super::caller;
@@ -20,11 +20,9 @@ pub(crate) fn apply(headers: &mut HeaderMap, route: &Route, secret: &Secret) -> 
 
 /// The header's value. Its bytes are wiped when the last reference to them goes; it prints as `Sensitive`, and HPACK never indexes it.
 fn value(prefix: &str, secret: &Secret) -> Result<HeaderValue, Error> {
-    // A file that an editor wrote ends in a newline, which no key does.
-    let key = secret.expose().trim_ascii_end();
-    if key.is_empty() {
-        return Err(Error::CredentialUnusable);
-    }
+    // Where the controller took it from a source, this changes nothing; a bundle may have come another way.
+    let key = source::secret(secret.expose()).map_err(|_| Error::CredentialUnusable)?;
+    let key = key.expose();
     let mut bytes = Zeroizing::new(Vec::with_capacity(prefix.len() + key.len()));
     bytes.extend_from_slice(prefix.as_bytes());
     bytes.extend_from_slice(key);

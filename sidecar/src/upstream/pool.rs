@@ -28,7 +28,7 @@ use crate::body::RequestBody;
 pub(super) const SWEEP_INTERVAL: Duration = Duration::from_secs(30);
 /// 60 to 90 seconds: less than the time after which load balancers and address translators silently forget a connection.
 const MAX_IDLE_SWEEPS: u8 = 3;
-/// How many closed connections a request passes over before it opens one of its own.
+/// How many connections that turn out to be closed a request passes over before it is given up.
 pub(super) const MAX_STALE: usize = 3;
 /// Requests at a time on one HTTP/2 connection. Servers allow 100 at the least by recommendation (RFC 9113 section 6.5.2).
 const MAX_STREAMS: usize = 100;

@@ -1,1 +1,14 @@
-//! The real program on a free port, with a real upstream.
+//! The real program on a free port, with a real upstream: what the caller got, and what the upstream saw.
+
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod bundle;
+mod caller;
+mod deny;
+mod lifecycle;
+mod process;
+mod secrecy;
+mod smuggling;
+mod stream;
+mod support;
+mod upstream;
