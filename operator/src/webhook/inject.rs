@@ -16,11 +16,14 @@ use json_patch::{Patch, PatchOperation};
 use postern_crds::{AgentIdentity, Route, names, route, violation};
 use serde_json::{Value, json};
 
-pub use self::outcome::{Denial, Outcome, Problem, Reason};
 use self::{
     annotations::OptIn,
     outcome::Problems,
     pod::{Pod, add},
+};
+pub use self::{
+    annotations::requested_identity,
+    outcome::{Denial, Outcome, Problem, Reason},
 };
 use super::snapshot::Snapshot;
 use crate::sidecar::{SidecarTemplate, template_digest};
@@ -40,7 +43,7 @@ pub fn inject(
     snapshot: &Snapshot,
     template: &SidecarTemplate,
 ) -> Result<Outcome, Denial> {
-    if !annotations::asks_for_identity(pod) {
+    if requested_identity(pod).is_none() {
         return Ok(Outcome::default());
     }
     let pod = Pod::read(pod).map_err(Denial::from)?;

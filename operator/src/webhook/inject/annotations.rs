@@ -18,9 +18,10 @@ pub(super) struct OptIn<'a> {
     pub(super) settings: Settings,
 }
 
-/// Whether a pod asks for an identity at all. Of one that does not, nothing else is looked at.
-pub(super) fn asks_for_identity(pod: &Value) -> bool {
-    !pod["metadata"]["annotations"][names::IDENTITY_ANNOTATION].is_null()
+/// The identity that a pod asks for, if it asks for one at all. Of a pod that does not, nothing else is looked at.
+pub fn requested_identity(pod: &Value) -> Option<&Value> {
+    let identity = &pod["metadata"]["annotations"][names::IDENTITY_ANNOTATION];
+    (!identity.is_null()).then_some(identity)
 }
 
 /// Reads the annotations, reporting everything that is wrong with them.

@@ -1,0 +1,76 @@
+//! The Secret with the authority: any replica may create or renew it; who comes second takes what the first wrote.
+
+use jiff::Timestamp;
+use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::{Api, api::PostParams};
+
+use super::{Error, ca::Ca};
+use crate::kube_error;
+
+/// How often a replica that came second reads again before it gives up until the next round.
+const ATTEMPTS: usize = 5;
+
+/// The current authority, made or renewed if it has to be.
+pub(super) async fn current(
+    secrets: &Api<Secret>,
+    name: &str,
+    now: Timestamp,
+) -> Result<Ca, Error> {
+    for _ in 0..ATTEMPTS {
+        let Some(found) = secrets.get_opt(name).await.map_err(Error::ReadSecret)? else {
+            if let Some(ca) = create(secrets, name, now).await? {
+                return Ok(ca);
+            }
+            continue;
+        };
+        let earlier = match Ca::read(&found) {
+            Ok(ca) if !ca.validity().is_due(now) => return Ok(ca),
+            Ok(ca) => ca.trusted(now),
+            // An empty Secret may be there from the start, and a broken one is of no use to anybody.
+            Err(error) => {
+                tracing::warn!(secret = name, error = %error, "the Secret holds no certificate authority: making one");
+                Vec::new()
+            }
+        };
+        let ca = Ca::generate(now, &earlier)?;
+        // It carries the resource version that was read: a replica that was faster makes this a conflict.
+        let renewed = Secret {
+            data: Some(ca.data()),
+            ..found
+        };
+        match secrets
+            .replace(name, &PostParams::default(), &renewed)
+            .await
+        {
+            Ok(_) => {
+                tracing::info!(secret = name, not_after = %ca.validity().not_after, "renewed the certificate authority");
+                return Ok(ca);
+            }
+            Err(error) if kube_error::code(&error) == Some(409) => {}
+            Err(error) => return Err(Error::WriteSecret(error)),
+        }
+    }
+    Err(Error::Contended)
+}
+
+/// `None` if another replica was faster.
+async fn create(secrets: &Api<Secret>, name: &str, now: Timestamp) -> Result<Option<Ca>, Error> {
+    let ca = Ca::generate(now, &[])?;
+    let secret = Secret {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            ..ObjectMeta::default()
+        },
+        type_: Some("kubernetes.io/tls".to_owned()),
+        data: Some(ca.data()),
+        ..Secret::default()
+    };
+    match secrets.create(&PostParams::default(), &secret).await {
+        Ok(_) => {
+            tracing::info!(secret = name, not_after = %ca.validity().not_after, "made a certificate authority");
+            Ok(Some(ca))
+        }
+        Err(error) if kube_error::code(&error) == Some(409) => Ok(None),
+        Err(error) => Err(Error::WriteSecret(error)),
+    }
+}
