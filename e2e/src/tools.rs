@@ -7,7 +7,7 @@ use std::process::{self, Command};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cache::{Cache, discard};
+use crate::cache::{Cache, Lock, discard};
 use crate::digest::Digest;
 use crate::packages;
 use crate::progress::{say, step};
@@ -38,9 +38,7 @@ impl Tools {
         if !rustix::process::geteuid().is_root() {
             bail!("a cluster needs root: namespaces, mounts and packages are made");
         }
-        let _lock = cache.lock("tools", || {
-            say("… waiting for another process that installs the tools");
-        })?;
+        let _lock = lock(cache)?;
         packages::install(cache)?;
         let go = go_version()?;
 
@@ -70,24 +68,39 @@ impl Tools {
         }
         .build(cache)?;
 
-        let helm = Go {
-            name: "helm",
-            what: "Helm",
-            why: "installs the chart; about 2 minutes",
-            key: Digest::new().text(&go).text(HELM).short(),
-            from: Input::Module(HELM),
-            flags: "-s -w".to_owned(),
-        }
-        .build(cache)?;
-
         Ok(Self {
             kubectl: link(cache, "kubectl", &kube)?,
-            helm: link(cache, "helm", &helm)?,
+            helm: helm(cache, &go)?,
             pause: pause(cache)?,
             kube,
             coredns,
         })
     }
+
+    /// Builds the package manager alone, for what needs no cluster; none of the machine's packages and no root either.
+    pub fn helm(cache: &Cache) -> Result<PathBuf> {
+        let _lock = lock(cache)?;
+        helm(cache, &go_version()?)
+    }
+}
+
+fn lock(cache: &Cache) -> Result<Lock> {
+    cache.lock("tools", || {
+        say("… waiting for another process that installs the tools");
+    })
+}
+
+fn helm(cache: &Cache, go: &str) -> Result<PathBuf> {
+    let helm = Go {
+        name: "helm",
+        what: "Helm",
+        why: "installs the chart; about 2 minutes",
+        key: Digest::new().text(go).text(HELM).short(),
+        from: Input::Module(HELM),
+        flags: "-s -w".to_owned(),
+    }
+    .build(cache)?;
+    link(cache, "helm", &helm)
 }
 
 /// The directory of this crate's file or folder `cluster/NAME`.

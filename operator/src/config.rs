@@ -9,6 +9,18 @@ use crate::sidecar::SidecarArgs;
 /// Puts a layer-7 gateway in front of LangChain pods, so that the application never holds a key.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "postern-operator", version)]
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
+pub enum Command {
+    /// A role, which runs until it is told to stop.
+    #[command(flatten)]
+    Run(Role),
+    /// Asks the API server, by dry run, whether an annotated pod would get its sidecar. `helm test` runs this.
+    Check(CheckArgs),
+}
+
+/// The command line of a role.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "postern-operator", version)]
 pub struct Cli {
     /// What this process does.
     #[command(subcommand)]
@@ -123,6 +135,17 @@ pub struct WebhookArgs {
         required_if_eq("certificates", "files")
     )]
     pub certificate_dir: Option<PathBuf>,
+}
+
+/// Flags of `check`.
+#[derive(Args, Clone, Debug)]
+pub struct CheckArgs {
+    /// A namespace whose pods are injected.
+    #[arg(long, env = "POSTERN_NAMESPACE")]
+    pub namespace: String,
+    /// How many seconds a webhook that has just been installed gets to answer.
+    #[arg(long, env = "POSTERN_TIMEOUT_SECONDS", default_value = "60")]
+    pub timeout_seconds: u64,
 }
 
 /// Where the webhook's serving certificate comes from.

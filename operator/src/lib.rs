@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod app;
+pub mod check;
 pub mod config;
 pub mod controller;
 mod kube_error;

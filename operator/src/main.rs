@@ -5,7 +5,12 @@ use std::pin::pin;
 use anyhow::Context as _;
 use clap::Parser;
 use kube::Client;
-use postern_operator::{app::App, config::Cli, telemetry};
+use postern_operator::{
+    app::App,
+    check,
+    config::{Cli, Command, Role},
+    telemetry,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -16,19 +21,28 @@ async fn main() -> anyhow::Result<()> {
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider was installed before main"))?;
 
-    let cli = Cli::parse();
-    let common = cli.role.common();
+    match Command::parse() {
+        Command::Run(role) => run(role).await,
+        Command::Check(args) => check::run(connect().await?, args).await,
+    }
+}
+
+async fn connect() -> anyhow::Result<Client> {
+    Client::try_default()
+        .await
+        .context("connecting to the Kubernetes API")
+}
+
+/// Runs a role until it is told to stop, or fails.
+async fn run(role: Role) -> anyhow::Result<()> {
+    let common = role.common();
     telemetry::init(&common.log_level, common.log_format)?;
 
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let app = App::bind(cli).await?;
-    let client = Client::try_default()
-        .await
-        .context("connecting to the Kubernetes API")?;
-
-    let mut running = pin!(app.run(client, shutdown.clone()));
+    let app = App::bind(Cli { role }).await?;
+    let mut running = pin!(app.run(connect().await?, shutdown.clone()));
     tokio::select! {
         result = &mut running => return result,
         _ = terminate.recv() => {}
