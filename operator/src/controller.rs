@@ -2,7 +2,7 @@
 //!
 //! Everything an identity needs is in its own namespace, so a list of watched namespaces is as many independent scopes.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures::{
@@ -175,6 +175,15 @@ impl Scope {
     }
 }
 
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cluster => f.write_str("all namespaces"),
+            Self::Namespace(namespace) => f.write_str(namespace),
+        }
+    }
+}
+
 impl Lead {
     async fn while_elected(&self, scopes: &[Scope], shutdown: &CancellationToken) {
         let mut leadership = self.leadership.clone();
@@ -273,6 +282,7 @@ impl Lead {
             pods,
         });
         let store = identities.clone();
+        let scope = scope.to_string();
         let reconciles = async move {
             // Without the policies, an identity would get a bundle that denies everything; without the identities, a policy no target.
             let complete = future::join(identities.wait_until_ready(), policies.wait_until_ready());
@@ -281,6 +291,7 @@ impl Lead {
                 () = shutdown.cancelled() => return,
             }
             tracing::info!(
+                %scope,
                 identities = identities.len(),
                 policies = policies.len(),
                 "reconciling"

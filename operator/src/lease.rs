@@ -53,15 +53,19 @@ enum Standing {
     Standby,
 }
 
+fn holds(held_until: &Option<Instant>) -> bool {
+    held_until.is_some_and(|until| Instant::now() < until)
+}
+
 impl Leadership {
     /// Whether this replica leads at this moment. To be asked before every write: a process that was suspended finds out here.
     pub fn is_held(&self) -> bool {
-        self.0.borrow().is_some_and(|until| Instant::now() < until)
+        holds(&self.0.borrow())
     }
 
     /// Returns once this replica leads; never, if the election has ended.
     pub async fn acquired(&mut self) {
-        if self.0.wait_for(Option::is_some).await.is_err() {
+        if self.0.wait_for(holds).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

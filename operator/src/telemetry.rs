@@ -5,9 +5,9 @@ use tracing_subscriber::{EnvFilter, filter::Directive};
 
 use crate::config::LogFormat;
 
-/// The kube client logs the whole body of an answer that it cannot parse, which may be a Secret's, at `WARN`; and below that, more.
-/// This is appended after the user's directives, so that no `--log-level` can undo it.
-const NEVER_BODIES: &str = "kube_client::client=error";
+/// The kube client logs the whole body of an answer that it cannot parse, which may be a Secret's. What it logs at `ERROR` are errors that
+/// we log ourselves. This is appended after the user's directives, so that no `--log-level` can undo it.
+const NEVER_BODIES: &str = "kube_client::client=off";
 
 /// Starts logging for the whole process.
 ///

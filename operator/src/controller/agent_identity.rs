@@ -128,7 +128,7 @@ pub(super) async fn reconcile(
     let told = write_status(&ctx, owner, &before, &status).await;
     events::publish(
         &ctx.recorder,
-        &object.object_ref(&()),
+        &*object,
         notices::notices(&before.conditions, &plan),
     )
     .await;

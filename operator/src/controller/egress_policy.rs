@@ -70,7 +70,7 @@ pub(super) async fn reconcile(
     let told = write_status(&ctx, namespace, name, uid, &before, &status).await;
     events::publish(
         &ctx.recorder,
-        &object.object_ref(&()),
+        &*object,
         notices(&before, &status),
     )
     .await;

@@ -1,7 +1,10 @@
 //! Events on our resources, as `kubectl describe` shows them.
 
 use k8s_openapi::api::core::v1::ObjectReference;
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::{
+    Resource, ResourceExt as _,
+    runtime::events::{Event, EventType, Recorder},
+};
 
 use super::conditions::shorten;
 use crate::kube_error;
@@ -45,7 +48,17 @@ impl Notice {
 }
 
 /// Publishes `notices` on `object`. An Event that cannot be written is logged and not tried again: the status says the same.
-pub(crate) async fn publish(recorder: &Recorder, object: &ObjectReference, notices: Vec<Notice>) {
+pub(crate) async fn publish<K: Resource<DynamicType = ()>>(
+    recorder: &Recorder,
+    object: &K,
+    notices: Vec<Notice>,
+) {
+    let reference = ObjectReference {
+        // The recorder counts Events of equal reason and object as one, and keeps the first one's note. With the version in it, only
+        // what is said twice of the same state is counted.
+        resource_version: object.resource_version(),
+        ..object.object_ref(&())
+    };
     for Notice {
         warning,
         reason,
@@ -65,7 +78,7 @@ pub(crate) async fn publish(recorder: &Recorder, object: &ObjectReference, notic
             note: Some(note),
             secondary: about,
         };
-        if let Err(error) = recorder.publish(&event, object).await {
+        if let Err(error) = recorder.publish(&event, &reference).await {
             tracing::warn!(
                 reason,
                 error = kube_error::describe(&error),

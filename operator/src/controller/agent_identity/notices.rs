@@ -16,7 +16,7 @@ pub(super) fn notices(before: &[Condition], plan: &Plan) -> Vec<Notice> {
     let mut notices = Vec::new();
     if let Some(bundle) = &plan.write {
         let note = format!(
-            "revision {}: {} of {} credentials, {} policies",
+            "revision {}, credentials: {} of {}, policies: {}",
             bundle.revision(),
             bundle.secrets.len(),
             bundle.spec.credentials.len(),
