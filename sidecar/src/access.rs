@@ -29,7 +29,7 @@ pub struct Record<'a> {
     pub request_id: &'a str,
     /// The credential, unless the path named none.
     pub credential: Option<&'a str>,
-    /// The method.
+    /// The method; `-` where the head of the request could not be read.
     pub method: &'a str,
     /// The path that policy read, unless it was refused before.
     pub path: Option<&'a str>,
@@ -104,7 +104,7 @@ pub(crate) struct Exchange {
     upstream_started: Option<Instant>,
     snapshot: Option<Arc<Snapshot>>,
     binding: Option<Arc<Binding>>,
-    method: Method,
+    method: Option<Method>,
     path: Option<String>,
     rule: Option<RuleId>,
     refusal: Option<Refusal>,
@@ -136,8 +136,8 @@ impl AccessLog {
         }
     }
 
-    /// A request begins.
-    pub(crate) fn begin(self: &Arc<Self>, method: Method) -> Exchange {
+    /// A request begins. Its method is not known when its head is not.
+    pub(crate) fn begin(self: &Arc<Self>, method: Option<Method>) -> Exchange {
         let count = self.next.fetch_add(1, Ordering::Relaxed);
         let id = HeaderValue::try_from(format!("{:016x}-{count:x}", self.prefix))
             .expect("hexadecimal digits are fit for a header");
@@ -267,7 +267,7 @@ impl Exchange {
                 .binding
                 .as_ref()
                 .map_or("", |binding| binding.route.authority.as_str()),
-            method: self.method.as_str(),
+            method: self.method(),
             path: self.path.as_deref().unwrap_or_default(),
         }
     }
@@ -279,6 +279,10 @@ impl Exchange {
             .map_or(postern_crds::provider::Dialect::Plain, |binding| {
                 binding.route.dialect
             })
+    }
+
+    fn method(&self) -> &str {
+        self.method.as_ref().map_or("-", Method::as_str)
     }
 
     fn credential(&self) -> Option<&str> {
@@ -336,7 +340,7 @@ impl Drop for Exchange {
         let record = Record {
             request_id: self.id.to_str().unwrap_or_default(),
             credential: self.credential(),
-            method: self.method.as_str(),
+            method: self.method(),
             path: self.path.as_deref(),
             allowed: self.allowed,
             reason: self

@@ -48,6 +48,9 @@ pub enum Error {
         /// The system's reason.
         source: io::Error,
     },
+    /// A data address that is not this host's alone.
+    #[error("{0} is not a loopback address: whoever reaches it could use every credential")]
+    NotLoopback(SocketAddr),
     /// Not one data address was left.
     #[error("there is no address to listen on: this host has no IPv6, and no other was given")]
     NoAddress,
@@ -76,6 +79,9 @@ impl App {
         let mut listeners = Vec::with_capacity(listen.len());
         let mut addresses = Vec::with_capacity(listen.len());
         for address in listen {
+            if !address.ip().is_loopback() {
+                return Err(Error::NotLoopback(address));
+            }
             if let Some((listener, address)) = bind(address).await? {
                 listeners.push(listener);
                 addresses.push(address);

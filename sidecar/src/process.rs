@@ -16,11 +16,15 @@ pub const WORKER_THREADS: usize = 2;
 /// The system's reason, which is a reason not to start.
 pub fn harden() -> std::io::Result<()> {
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    rustix::process::setrlimit(Resource::Core, none)?;
+    // The soft limit only: `postern run` starts programs that may want their own.
+    let core = rustix::process::getrlimit(Resource::Core);
+    rustix::process::setrlimit(
+        Resource::Core,
+        Rlimit {
+            current: Some(0),
+            ..core
+        },
+    )?;
     Ok(())
 }
 

@@ -56,8 +56,10 @@ impl Proxy {
         head: Result<(), HeadError>,
         request: Request<Incoming>,
     ) -> Response<ResponseBody> {
-        let mut exchange = self.log.begin(request.method().clone());
         let is_readable = head.is_ok();
+        let mut exchange = self
+            .log
+            .begin(is_readable.then(|| request.method().clone()));
         match self.carry(head, request, &mut exchange).await {
             Ok((mut response, lease)) => {
                 response.headers_mut().insert(

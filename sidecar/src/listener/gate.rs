@@ -27,7 +27,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
 /// Read from the socket at a time.
 const READ: usize = 8 * 1024;
-/// How long and how much is still read after a refusal, so that the caller can read the answer before the connection is reset.
+/// How long and how much is still read after an answer that ends the connection, so that the caller can read it before a reset.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 32 * 1024 * 1024;
 
@@ -177,6 +177,16 @@ impl Gate {
             && self.read.len() > self.cleared
     }
 
+    /// Whether the caller may still be sending what nobody will read: a head that was refused, or the body of a request that was answered
+    /// before it was there.
+    fn is_cut_short(&self) -> bool {
+        match &self.mode {
+            Mode::Http1(framing) => !framing.is_in_head() || !self.read.is_empty(),
+            Mode::Http2 => false,
+            Mode::Refused => true,
+        }
+    }
+
     fn hand_on(&mut self, out: &mut ReadBuf<'_>) {
         let length = self.cleared.min(out.remaining());
         out.put_slice(&self.read[..length]);
@@ -249,10 +259,10 @@ impl AsyncWrite for Gate {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
-        if !matches!(this.mode, Mode::Refused) {
+        if !this.is_cut_short() {
             return Poll::Ready(Ok(()));
         }
-        // Bytes that nobody read make the kernel reset the connection, and the caller would lose the answer.
+        // Bytes that nobody read make the kernel reset the connection, and the caller would lose an answer that came before it had sent all.
         let deadline = this
             .deadline
             .get_or_insert_with(|| Box::pin(tokio::time::sleep(LINGER)));

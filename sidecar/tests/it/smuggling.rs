@@ -210,6 +210,28 @@ async fn pipelined_requests_are_answered_in_their_order() {
 }
 
 #[tokio::test]
+async fn an_answer_reaches_a_caller_that_is_still_sending() {
+    let upstream = Upstream::ok(Protocol::Http1).await;
+    let sidecar = Identity::openai_at(&upstream).serve().await;
+    let size = 20 * 1024 * 1024;
+    let head = format!(
+        "POST /nowhere HTTP/1.1\r\nhost: {}\r\ncontent-length: {size}\r\n\r\n",
+        sidecar.address
+    );
+    let mut stream = TcpStream::connect(sidecar.address).await.unwrap();
+    let mut answer = String::new();
+    // As most clients do: all of it is written before the answer is read.
+    soon("the answer came", async {
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b'x'; size]).await.unwrap();
+        stream.read_to_string(&mut answer).await.unwrap();
+    })
+    .await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    assert!(answer.contains("postern-reason: unknown_route"), "{answer}");
+}
+
+#[tokio::test]
 async fn a_head_may_come_in_single_bytes() {
     let upstream = Upstream::ok(Protocol::Http1).await;
     let sidecar = Identity::openai_at(&upstream).serve().await;
