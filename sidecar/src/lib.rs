@@ -8,6 +8,7 @@ pub mod access;
 pub mod app;
 pub mod config;
 pub mod process;
+pub mod run;
 
 mod admin;
 mod answer;

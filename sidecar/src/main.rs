@@ -5,7 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
-use postern_sidecar::{App, config::ServeArgs, process};
+use postern_sidecar::{
+    App,
+    config::{LogFormat, ServeArgs},
+    process, run,
+};
 use tokio::signal::unix::{SignalKind, signal};
 
 // musl's own allocator takes a lock for every allocation.
@@ -28,6 +32,7 @@ enum Command {
     /// Takes the calls of the pod's containers on localhost, decides each by the policies in the mounted bundle, and sends those that are
     /// allowed to the credential's own host with the real key. Without a bundle it denies everything and is not ready.
     Serve(ServeArgs),
+    Run(run::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -35,18 +40,14 @@ fn main() -> anyhow::Result<ExitCode> {
     process::harden().context("shielding the process's memory")?;
     match cli.command {
         Command::Serve(args) => serve(args),
+        Command::Run(args) => run_program(args),
     }
 }
 
 fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     process::start_log(args.log_level, args.log_format);
     process::quieten_panics();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(process::WORKER_THREADS)
-        .enable_all()
-        .build()
-        .context("starting the runtime")?;
-    runtime.block_on(async {
+    runtime()?.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
         let app = App::bind(args.into_config())
@@ -61,4 +62,20 @@ fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
         .await;
         Ok(ExitCode::SUCCESS)
     })
+}
+
+fn run_program(args: run::Args) -> anyhow::Result<ExitCode> {
+    // Standard output is the program's.
+    let log = process::log(args.log_level(), LogFormat::Text, std::io::stderr);
+    tracing::subscriber::set_global_default(log).context("starting the log")?;
+    process::quieten_panics();
+    runtime()?.block_on(async { Ok(run::run(args, std::env::vars_os().collect()).await.into()) })
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(process::WORKER_THREADS)
+        .enable_all()
+        .build()
+        .context("starting the runtime")
 }
