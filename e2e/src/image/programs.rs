@@ -39,7 +39,7 @@ pub fn programs(cache: &Cache) -> Result<Programs> {
                     .args(["target", "add", TARGET])
                     .current_dir(workspace()),
             )?;
-            cargo(cache)
+            cargo()
         },
     )?;
     Ok(Programs {
@@ -60,8 +60,7 @@ struct Artifact {
 }
 
 /// Runs the build, wherever the target directory is, and returns the programs that it made.
-fn cargo(cache: &Cache) -> Result<Vec<PathBuf>> {
-    let messages = cache.path("log/programs.json");
+fn cargo() -> Result<Vec<PathBuf>> {
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--release", "--locked", "--target", TARGET]);
     cargo.args([
@@ -74,10 +73,9 @@ fn cargo(cache: &Cache) -> Result<Vec<PathBuf>> {
     cargo
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace());
-    run::logged(&mut cargo, &messages)?;
-    Ok(fs::read_to_string(&messages)?
+    Ok(run::output(&mut cargo)?
         .lines()
-        // Between the messages stand the compiler's own words.
+        // Other messages are about other things.
         .filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
         .filter_map(|artifact| artifact.executable)
         .collect())
