@@ -26,7 +26,7 @@ use self::{
     authority::{Authority, Settings},
     cluster::Cluster,
     files::Files,
-    server::{Drain, Server},
+    server::Server,
     serving::Serving,
 };
 use crate::{
@@ -69,14 +69,9 @@ pub async fn run(
     } = common;
     let template = SidecarTemplate::new(sidecar).context("reading the sidecar's flags")?;
     let serving = Arc::new(Serving::default());
-    let server = Server::bind(
-        listen,
-        Arc::clone(&serving),
-        Drain::default(),
-        metrics.clone(),
-    )
-    .await
-    .with_context(|| format!("binding {listen}"))?;
+    let server = Server::bind(listen, Arc::clone(&serving), metrics.clone())
+        .await
+        .with_context(|| format!("binding {listen}"))?;
     tracing::info!(address = %server.address().context("reading the bound address")?, "serving admissions");
 
     // Whatever is in here is needed until the last connection has ended.

@@ -16,15 +16,11 @@ use super::{
 };
 use crate::sidecar::SidecarTemplate;
 
-/// How long an identity may be waited for; the API server waits for us for five seconds.
-const PATIENCE: Duration = Duration::from_secs(3);
-
 /// Answers the API server.
 pub(super) struct Admission {
     cluster: Cluster,
     template: Arc<SidecarTemplate>,
     metrics: Metrics,
-    patience: Duration,
 }
 
 /// Why a pod may not be created.
@@ -84,15 +80,15 @@ impl Admission {
             cluster,
             template,
             metrics,
-            patience: PATIENCE,
         }
     }
 
-    /// Answers one question. A dry run is answered alike, since nothing here has an effect.
-    pub(super) async fn answer(&self, request: &Request) -> Answer {
+    /// Answers one question. The identity may be waited for as long as `patience`. A dry run is answered alike, since nothing here has
+    /// an effect.
+    pub(super) async fn answer(&self, request: &Request, patience: Duration) -> Answer {
         let started = Instant::now();
         let _in_flight = self.metrics.admitting();
-        let decided = self.decide(request).await.and_then(|outcome| {
+        let decided = self.decide(request, patience).await.and_then(|outcome| {
             let answer = Answer::allow(request.uid.clone(), &outcome.patch, &outcome.warnings)?;
             Ok((outcome, answer))
         });
@@ -120,7 +116,7 @@ impl Admission {
         }
     }
 
-    async fn decide(&self, request: &Request) -> Result<Outcome, Error> {
+    async fn decide(&self, request: &Request, patience: Duration) -> Result<Outcome, Error> {
         let Request {
             namespace, object, ..
         } = request;
@@ -134,7 +130,7 @@ impl Admission {
         let name = identity.as_str().unwrap_or_default();
         let snapshot = self
             .cluster
-            .snapshot(namespace, name, self.patience)
+            .snapshot(namespace, name, patience)
             .await
             .ok_or_else(|| Error::Unwatched(namespace.clone()))?;
         // A bug must not close the connection, which the API server would report as a network problem.
@@ -151,7 +147,7 @@ impl Admission {
         started: Instant,
         outcome: &'static str,
         reason: &'static str,
-        message: &str,
+        detail: &str,
     ) {
         let took = started.elapsed();
         self.metrics.admitted(outcome, reason, took);
@@ -171,7 +167,7 @@ impl Admission {
             identity,
             outcome,
             reason,
-            message,
+            detail,
             dry_run = request.dry_run,
             duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
             "admission"

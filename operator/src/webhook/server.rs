@@ -1,10 +1,11 @@
 //! `POST /inject` over TLS, HTTP/1.1 and HTTP/2.
 
-use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
     extract::{DefaultBodyLimit, State},
+    http::Uri,
     routing::post,
 };
 use hyper_util::{
@@ -30,32 +31,15 @@ use super::{
 
 /// The API server accepts objects of 3 MiB; a review has one, and some more about who creates it.
 const BODY_LIMIT: usize = 4 << 20;
+/// How long open connections may take to end after a stop was asked for.
+const DRAIN: Duration = Duration::from_secs(10);
 /// How long a client may take for its handshake, and for the head of a request.
 const SLOW: Duration = Duration::from_secs(10);
-
-/// How a stop goes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Drain {
-    /// How long connections are still accepted: the Service sends some after the pod was told to stop.
-    pub(super) linger: Duration,
-    /// How long open connections may take to end after that.
-    pub(super) patience: Duration,
-}
-
-impl Default for Drain {
-    fn default() -> Self {
-        Self {
-            linger: Duration::from_secs(5),
-            patience: Duration::from_secs(10),
-        }
-    }
-}
 
 /// The bound listener.
 pub(super) struct Server {
     listener: TcpListener,
     tls: TlsAcceptor,
-    drain: Drain,
     metrics: Metrics,
 }
 
@@ -67,7 +51,6 @@ impl Server {
     pub(super) async fn bind(
         address: SocketAddr,
         serving: Arc<Serving>,
-        drain: Drain,
         metrics: Metrics,
     ) -> io::Result<Self> {
         let mut config =
@@ -80,7 +63,6 @@ impl Server {
         Ok(Self {
             listener: TcpListener::bind(address).await?,
             tls: TlsAcceptor::from(Arc::new(config)),
-            drain,
             metrics,
         })
     }
@@ -98,7 +80,6 @@ impl Server {
         let Self {
             listener,
             tls,
-            drain,
             metrics,
         } = self;
         let router = Router::new()
@@ -107,10 +88,6 @@ impl Server {
             .with_state(admission);
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
-        let mut lingered = std::pin::pin!(async {
-            shutdown.cancelled().await;
-            tokio::time::sleep(drain.linger).await;
-        });
         loop {
             let stream = tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -123,7 +100,7 @@ impl Server {
                     }
                 },
                 Some(_) = connections.join_next() => continue,
-                () = &mut lingered => break,
+                () = shutdown.cancelled() => break,
             };
             connections.spawn(connection(
                 stream,
@@ -134,7 +111,7 @@ impl Server {
             ));
         }
         drop(listener);
-        if timeout(drain.patience, graceful.shutdown()).await.is_err() {
+        if timeout(DRAIN, graceful.shutdown()).await.is_err() {
             tracing::warn!(
                 connections = connections.len(),
                 "connections that did not end in time are closed"
@@ -178,9 +155,31 @@ async fn connection(
 
 async fn inject(
     State(admission): State<Arc<Admission>>,
+    uri: Uri,
     Json(review): Json<Review>,
-) -> Result<Json<Answer>, Infallible> {
-    Ok(Json(admission.answer(&review.request).await))
+) -> Json<Answer> {
+    let answer = admission.answer(&review.request, patience(uri.query()));
+    Json(answer.await)
+}
+
+/// How long an admission may wait: the API server says in the query how long it waits for us, as `timeout=5s`.
+fn patience(query: Option<&str>) -> Duration {
+    const LONGEST: Duration = Duration::from_secs(3);
+    const MARGIN: Duration = Duration::from_secs(2);
+    let seconds = query
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .find_map(|pair| {
+            pair.strip_prefix("timeout=")?
+                .strip_suffix('s')?
+                .parse()
+                .ok()
+        });
+    seconds.map_or(LONGEST, |seconds| {
+        Duration::from_secs(seconds)
+            .saturating_sub(MARGIN)
+            .min(LONGEST)
+    })
 }
 
 #[cfg(test)]

@@ -54,6 +54,8 @@ pub(in crate::webhook) fn request(annotations: &Value) -> Request {
     review.request
 }
 
+const PATIENCE: Duration = Duration::from_secs(3);
+
 fn asking() -> Request {
     request(&json!({"postern.dev/identity": "support-bot"}))
 }
@@ -68,7 +70,7 @@ async fn pod_that_came_before_its_identity_waits_a_moment_for_it() {
     let admission = Arc::new(admission(cluster));
     let deciding = tokio::spawn({
         let admission = Arc::clone(&admission);
-        async move { admission.decide(&asking()).await }
+        async move { admission.decide(&asking(), PATIENCE).await }
     });
     tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!deciding.is_finished());
@@ -82,7 +84,10 @@ async fn pod_that_came_before_its_identity_waits_a_moment_for_it() {
 async fn pod_whose_identity_does_not_come_is_admitted_with_a_warning() {
     let (cluster, _add) = Cluster::of(None, []);
     let started = tokio::time::Instant::now();
-    let outcome = admission(cluster).decide(&asking()).await.unwrap();
+    let outcome = admission(cluster)
+        .decide(&asking(), PATIENCE)
+        .await
+        .unwrap();
     assert!(outcome.warnings[0].contains("does not exist in agents yet"));
     assert!(
         started.elapsed() < Duration::from_secs(5),
@@ -94,7 +99,7 @@ async fn pod_whose_identity_does_not_come_is_admitted_with_a_warning() {
 async fn pod_that_asks_for_nothing_waits_for_nothing() {
     let (cluster, _add) = Cluster::of(Some("elsewhere"), []);
     let outcome = admission(cluster)
-        .decide(&request(&json!({})))
+        .decide(&request(&json!({})), PATIENCE)
         .await
         .unwrap();
     assert!(outcome.patch.is_empty());
@@ -104,7 +109,10 @@ async fn pod_that_asks_for_nothing_waits_for_nothing() {
 #[tokio::test]
 async fn pod_in_a_namespace_that_is_not_watched_is_denied() {
     let (cluster, _add) = Cluster::of(Some("elsewhere"), [identity()]);
-    let error = admission(cluster).decide(&asking()).await.unwrap_err();
+    let error = admission(cluster)
+        .decide(&asking(), PATIENCE)
+        .await
+        .unwrap_err();
     assert_eq!(
         (error.status(), error.reason()),
         (403, "unwatched_namespace")
@@ -114,7 +122,7 @@ async fn pod_in_a_namespace_that_is_not_watched_is_denied() {
 #[tokio::test]
 async fn webhook_that_has_not_seen_the_cluster_denies() {
     let error = admission(Cluster::unsynced())
-        .decide(&asking())
+        .decide(&asking(), PATIENCE)
         .await
         .unwrap_err();
     assert_eq!((error.status(), error.outcome()), (503, "failed"));
@@ -125,7 +133,7 @@ async fn denial_is_answered_with_its_words() {
     let (cluster, _add) = Cluster::of(None, [identity()]);
     let request =
         request(&json!({"postern.dev/identity": "support-bot", "postern.dev/skip": "true"}));
-    let answer = serde_json::to_value(admission(cluster).answer(&request).await).unwrap();
+    let answer = serde_json::to_value(admission(cluster).answer(&request, PATIENCE).await).unwrap();
     insta::assert_json_snapshot!(answer["response"], @r#"
     {
       "allowed": false,

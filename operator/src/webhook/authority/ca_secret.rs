@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, api::PostParams};
 
-use super::{Error, ca::Ca};
+use super::{
+    Error,
+    ca::{self, Ca},
+};
 use crate::kube_error;
 
 /// How often a replica that came second reads again before it gives up until the next round.
@@ -26,9 +29,10 @@ pub(super) async fn current(
         let earlier = match Ca::read(&found) {
             Ok(ca) if !ca.validity().is_due(now) => return Ok(ca),
             Ok(ca) => ca.trusted(now),
-            // An empty Secret may be there from the start, and a broken one is of no use to anybody.
+            // The chart creates it empty, so that it goes when the release goes.
+            Err(ca::Error::Missing(_)) => Vec::new(),
             Err(error) => {
-                tracing::warn!(secret = name, error = %error, "the Secret holds no certificate authority: making one");
+                tracing::warn!(secret = name, error = %error, "the Secret holds no usable certificate authority: making another");
                 Vec::new()
             }
         };
@@ -43,7 +47,7 @@ pub(super) async fn current(
             .await
         {
             Ok(_) => {
-                tracing::info!(secret = name, not_after = %ca.validity().not_after, "renewed the certificate authority");
+                tracing::info!(secret = name, not_after = %ca.validity().not_after, "wrote a new certificate authority");
                 return Ok(ca);
             }
             Err(error) if kube_error::code(&error) == Some(409) => {}
@@ -67,7 +71,7 @@ async fn create(secrets: &Api<Secret>, name: &str, now: Timestamp) -> Result<Opt
     };
     match secrets.create(&PostParams::default(), &secret).await {
         Ok(_) => {
-            tracing::info!(secret = name, not_after = %ca.validity().not_after, "made a certificate authority");
+            tracing::info!(secret = name, not_after = %ca.validity().not_after, "wrote a new certificate authority");
             Ok(Some(ca))
         }
         Err(error) if kube_error::code(&error) == Some(409) => Ok(None),

@@ -28,13 +28,8 @@ struct Running {
 async fn start(cluster: Cluster) -> Running {
     let serving = Arc::new(Serving::default());
     let metrics = Metrics::default();
-    // Only the first connection of a test is accepted before the stop.
-    let drain = Drain {
-        linger: Duration::ZERO,
-        patience: Duration::from_secs(10),
-    };
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let server = Server::bind(any, Arc::clone(&serving), drain, metrics.clone())
+    let server = Server::bind(any, Arc::clone(&serving), metrics.clone())
         .await
         .unwrap();
     let address = server.address().unwrap();
@@ -246,4 +241,18 @@ async fn stop_lets_an_admission_end_and_takes_no_other() {
     add(admit::identity());
     assert!(!patch(&answering.await.unwrap()).is_empty());
     running.server.await.unwrap();
+}
+
+#[test]
+fn admission_ends_before_the_api_server_gives_up() {
+    for (query, seconds) in [
+        (None, 3),
+        (Some("timeout=5s"), 3),
+        (Some("timeout=30s"), 3),
+        (Some("a=b&timeout=3s"), 1),
+        (Some("timeout=1s"), 0),
+        (Some("timeout=1m0s"), 3),
+    ] {
+        assert_eq!(patience(query), Duration::from_secs(seconds), "{query:?}");
+    }
 }
