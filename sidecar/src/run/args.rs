@@ -16,7 +16,9 @@ EXAMPLE
     spec:
       serviceAccountNames: [support-bot]
       credentials:
-      - {name: openai, provider: openai, source: {secret: {name: openai-key, key: api-key}}}
+      - name: openai
+        provider: openai
+        source: {secret: {name: openai-key, key: api-key}}
     ---
     apiVersion: postern.dev/v1alpha1
     kind: EgressPolicy
@@ -24,40 +26,52 @@ EXAMPLE
     spec:
       targetRefs: [{kind: AgentIdentity, name: support-bot}]
       rules:
-      - {name: chat, to: {credentials: [openai]}, methods: [POST], paths: [/v1/chat/completions], action: Allow}
+      - name: chat
+        to: {credentials: [openai]}
+        methods: [POST]
+        paths: [/v1/chat/completions]
+        action: Allow
 
-  The key is in a file of yours, and not in the folder:
+  The key is in a file of yours, outside of the folder:
 
     postern run -f policy/ --credential openai=file:$HOME/.secrets/openai -- python agent.py
 
-  or in your environment; the program does not inherit that variable:
+  or in a variable of your environment, which the program then does not inherit:
 
     postern run -f policy/ --credential openai=env:OPENAI_API_KEY -- python agent.py
 
-  agent.py finds OPENAI_BASE_URL=http://127.0.0.1:PORT/openai/v1 and a placeholder in OPENAI_API_KEY. At its end you see:
+  agent.py finds OPENAI_BASE_URL=http://127.0.0.1:PORT/openai/v1 and a placeholder in
+  OPENAI_API_KEY. At its end you see:
 
     postern: default/support-bot made 3 calls: 2 allowed, 1 denied, 0 failed upstream
       openai: 2 allowed, 1 denied
       denied 1x: POST /v1/responses with openai: no rule allows it
-        to allow it, add to the rules of an EgressPolicy: {name: NAME, to: {credentials: [openai]}, methods: [POST], paths: [\"/v1/responses\"], action: Allow}
+        to allow it, add to the rules of an EgressPolicy: {name: NAME, to: ...
 
 WHERE KEYS COME FROM
-  --credential, or a document `kind: Secret` in the files whose annotation postern.dev/allow-identity names the identity, as in a cluster.
-  A credential without a key is not an error while another one has one: its calls are denied, and a note says why.
+  From --credential, or from a document `kind: Secret` in the files whose annotation
+  postern.dev/allow-identity names the identity, as in a cluster. While at least one credential has
+  a key, calls with one that has none are denied, and a note says why. Files and keys are read
+  once, at the start.
 
 THE PROGRAM'S ENVIRONMENT
-  Yours, with the addresses and placeholder keys of the providers. A provider's key of yours is replaced by a placeholder. An address of
-  yours is kept, as in a pod, and reported when it leads past postern. A variable that holds one of the keys is left out.
+  Yours, with the addresses and placeholder keys of the providers. A provider's key of yours is
+  replaced by a placeholder. An address of yours is kept, as in a pod, and reported when it leads
+  past postern. A variable that holds one of the keys is left out.
 
 WHAT IT PROTECTS AGAINST, AND WHAT NOT
-  The program does not hold the keys: what it logs, sends or is talked into showing has none of them, and it can only make the calls that
-  the policy allows. Other processes of yours cannot read postern's memory or its environment. But the program runs as you: it can read
-  your files, so also a file or an .env with the key, and it can reach the network without postern, then without a key. Other programs on
-  this machine that find the port can make the allowed calls while the program runs. In a pod these gaps are closed.
+  The program does not hold the keys: what it logs, sends or is talked into showing has none of
+  them, and through postern it makes only the calls that the policy allows. No other process of
+  yours can read postern's memory or environment. But the program runs as you: it can read your
+  files, so also a file or an .env with a key, and it can reach the network around postern, then
+  without a key. Whoever else on this machine finds the port can make the allowed calls while the
+  program runs. In a pod, where only the pod reaches the port and the keys are in no file of the
+  program's, these gaps are closed.
 
 SIGNALS AND EXIT CODE
-  Signals are passed on; postern ends when the program does, with its exit code, or 128 and the number of the signal that ended it.
-  2: wrong flags. 125: the files or keys cannot be used. 126 and 127: the program cannot be executed, or was not found.";
+  Signals are passed on. postern ends when the program does, with its exit code, or 128 and the
+  number of the signal that ended it. 2: wrong flags. 125: the files or keys cannot be used, or the
+  proxy cannot start. 126: the program cannot be executed. 127: it was not found.";
 
 /// Run a program on this machine as a pod in the cluster would run it
 ///
