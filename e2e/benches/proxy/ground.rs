@@ -18,11 +18,13 @@ use crate::proxy::Proxy;
 use crate::upstream::{HOST, Upstream};
 use crate::{nginx, sidecar};
 
-/// Starts the stand-in and prepares the proxies in `dir`. The first entrant is the direct call, then nginx, then the sidecar `program`.
+/// Starts the stand-in and prepares the proxies in `dir`. The first entrant is the direct call, then nginx, then the sidecar `program`; the
+/// last is another build of it, if there is one.
 pub(crate) fn prepare(
     cores: &Cores,
     dir: &Path,
     program: &Path,
+    against: Option<&Path>,
 ) -> Result<(Arc<Fixture>, Vec<Entrant>)> {
     let authority = Authority::new("Postern benchmark")?;
     let pem = authority.certificate();
@@ -47,8 +49,13 @@ pub(crate) fn prepare(
         http2.address,
         &pem,
     )?;
+    let another = against
+        .map(|program| {
+            sidecar::prepare(&dir.join("another"), program, &fixture, http1.address, &pem)
+        })
+        .transpose()?;
     let through = |name, proxy, upstream: &Arc<Upstream>| through(name, proxy, upstream, &fixture);
-    let entrants = vec![
+    let mut entrants = vec![
         Entrant {
             name: "direct call",
             way: direct,
@@ -59,6 +66,7 @@ pub(crate) fn prepare(
         through("sidecar", sidecar1, &http1),
         through("sidecar, HTTP/2 upstream", sidecar2, &http2),
     ];
+    entrants.extend(another.map(|proxy| through("the other sidecar", proxy, &http1)));
     Ok((fixture, entrants))
 }
 

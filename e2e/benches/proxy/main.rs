@@ -46,6 +46,9 @@ struct Args {
     /// A sidecar that is built already.
     #[arg(long)]
     sidecar: Option<PathBuf>,
+    /// Another build of the sidecar, to be measured beside the first.
+    #[arg(long)]
+    against: Option<PathBuf>,
     /// Passed by cargo bench, and by nothing else.
     #[arg(long, hide = true)]
     bench: bool,
@@ -56,6 +59,7 @@ fn main() -> Result<()> {
         quick,
         rounds,
         sidecar,
+        against,
         bench,
     } = Args::parse();
     if !bench {
@@ -90,7 +94,7 @@ fn main() -> Result<()> {
     let priority = machine::go_first();
     cores.stay_beside_the_upstream()?;
     let dir = tempfile::tempdir()?;
-    let (fixture, entrants) = ground::prepare(&cores, dir.path(), &program)?;
+    let (fixture, entrants) = ground::prepare(&cores, dir.path(), &program, against.as_deref())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

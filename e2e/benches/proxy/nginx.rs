@@ -47,6 +47,7 @@ pub(crate) fn prepare(
         args: ["-p", dir, "-c", "nginx.conf", "-e", "error.log"]
             .map(str::to_owned)
             .to_vec(),
+        environment: Vec::new(),
         address,
         ready: address,
         log: Path::new(dir).join("stdout.log"),

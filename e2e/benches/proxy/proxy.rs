@@ -24,6 +24,8 @@ pub(crate) struct Proxy {
     pub(crate) program: PathBuf,
     /// The program's arguments.
     pub(crate) args: Vec<String>,
+    /// What stands in its environment beside ours.
+    pub(crate) environment: Vec<(&'static str, PathBuf)>,
     /// Where callers connect to.
     pub(crate) address: SocketAddr,
     /// Where `GET /readyz` answers 200 once it can serve.
@@ -48,6 +50,7 @@ impl Proxy {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
+            .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);

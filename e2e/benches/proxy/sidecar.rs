@@ -69,6 +69,8 @@ pub(crate) fn prepare(
     fs::create_dir_all(&bundle_dir)?;
     let bundle = bundle(&fixture.key, upstream, authority)?;
     fs::write(bundle_dir.join(BUNDLE_KEY), &*bundle.to_json()).context("writing the bundle")?;
+    let no_roots = dir.join("no-roots.pem");
+    fs::write(&no_roots, "")?;
     let (address, admin) = (free_address()?, free_address()?);
     let args = [
         "serve".to_owned(),
@@ -79,6 +81,8 @@ pub(crate) fn prepare(
     Ok(Proxy {
         program: program.to_owned(),
         args: args.to_vec(),
+        // Its image holds no other file, so there are no roots of a system to read.
+        environment: vec![("SSL_CERT_FILE", no_roots)],
         address,
         ready: admin,
         log: dir.join("stdout.log"),
