@@ -9,7 +9,7 @@ use postern_crds::{
 };
 use serde_json::{Value, json};
 
-use super::pod::{Container, Pod, add_at, items, replace_at};
+use super::pod::{Container, Named, Pod, add_at, items, replace_at};
 
 /// Whether LangChain uses a gateway at all, or its address: the one variable here that a pod may set to "no".
 const GATEWAY: &str = "LANGSMITH_GATEWAY";
@@ -27,73 +27,63 @@ pub(super) fn complete(
         .collect()
 }
 
+/// A variable that a container sets itself.
+struct Setting<'a> {
+    index: usize,
+    /// Its value; empty if it is read from elsewhere.
+    value: &'a str,
+    /// Whether it is read from a Secret, a ConfigMap or a field.
+    is_read: bool,
+}
+
+/// What the container sets under `name`, in its order.
+fn settings<'a>(container: &Container<'a>, name: &str) -> Vec<Setting<'a>> {
+    let entries = container.named("env").enumerate();
+    entries
+        .filter(|(_, entry)| entry.name == name)
+        .map(|(index, Named { value, .. })| Setting {
+            index,
+            value: value
+                .get("value")
+                .and_then(Value::as_str)
+                .unwrap_or_default(),
+            is_read: value
+                .get("valueFrom")
+                .is_some_and(|source| !source.is_null()),
+        })
+        .collect()
+}
+
 fn complete_container(
     container: &Container<'_>,
     variables: &[Variable],
     warnings: &mut Vec<String>,
 ) -> Vec<PatchOperation> {
-    let env: Vec<_> = container.named("env").collect();
     let mut patch = Vec::new();
     let mut missing = Vec::new();
     for variable in variables {
-        let ours = || json!({"name": variable.name, "value": variable.value});
-        let entries: Vec<_> = env
-            .iter()
-            .enumerate()
-            .filter(|(_, entry)| entry.name == variable.name)
-            .collect();
+        let settings = settings(container, &variable.name);
         // Of two entries with one name the kubelet takes the last.
-        let Some((_, last)) = entries.last() else {
-            if !variable.only_if_present {
-                missing.push(ours());
+        match (variable.carries, settings.last()) {
+            (_, None) if variable.only_if_present => {}
+            (_, None) => missing.push(entry(variable)),
+            (Carries::Key, Some(_)) => {
+                patch.extend(replace_keys(container, variable, &settings, warnings));
             }
-            continue;
-        };
-        match variable.carries {
-            Carries::Key => {
-                for (index, entry) in &entries {
-                    let literal = entry
-                        .value
-                        .get("value")
-                        .and_then(Value::as_str)
-                        .unwrap_or_default();
-                    let is_read = entry
-                        .value
-                        .get("valueFrom")
-                        .is_some_and(|source| !source.is_null());
-                    if literal == variable.value && !is_read {
-                        continue;
-                    }
-                    patch.push(replace_at(
-                        container.pointer(&["env", &index.to_string()]),
-                        ours(),
-                    ));
-                    if is_read || !literal.is_empty() {
-                        warnings.push(format!(
-                            "{container}: {} carried a key and was replaced by a placeholder; remove it, the sidecar holds the key",
-                            variable.name
-                        ));
-                    }
-                }
+            (Carries::Address, Some(last)) => {
+                warnings.extend(check_address(container, variable, last));
             }
-            Carries::Address => warnings.extend(check_address(
-                container,
-                variable,
-                last.value.get("value"),
-                last.value.get("valueFrom"),
-            )),
         }
     }
     // In front, so that a `$(VARIABLE)` of the container's own is expanded from ours and not from what `envFrom` brings.
-    if env.is_empty() && !missing.is_empty() {
+    if container.named("env").next().is_none() && !missing.is_empty() {
         patch.push(add_at(container.pointer(&["env"]), Value::Array(missing)));
     } else {
-        for (index, variable) in missing.into_iter().enumerate() {
-            patch.push(add_at(
-                container.pointer(&["env", &index.to_string()]),
-                variable,
-            ));
-        }
+        let added = missing
+            .into_iter()
+            .enumerate()
+            .map(|(index, entry)| add_at(container.pointer(&["env", &index.to_string()]), entry));
+        patch.extend(added);
     }
     if !variables.is_empty() {
         warnings.extend(check_env_from(container, variables));
@@ -102,25 +92,53 @@ fn complete_container(
     patch
 }
 
+fn entry(variable: &Variable) -> Value {
+    json!({"name": variable.name, "value": variable.value})
+}
+
+/// A key that the pod sets itself is replaced, wherever it stands: the one that is overridden today may be the last tomorrow.
+fn replace_keys(
+    container: &Container<'_>,
+    variable: &Variable,
+    settings: &[Setting<'_>],
+    warnings: &mut Vec<String>,
+) -> Vec<PatchOperation> {
+    let foreign = || {
+        settings
+            .iter()
+            .filter(|setting| setting.is_read || setting.value != variable.value)
+    };
+    if foreign().any(|setting| setting.is_read || !setting.value.is_empty()) {
+        warnings.push(format!(
+            "{container}: {} carried a key and was replaced by a placeholder; remove it, the sidecar holds the key",
+            variable.name
+        ));
+    }
+    foreign()
+        .map(|setting| {
+            let path = container.pointer(&["env", &setting.index.to_string()]);
+            replace_at(path, entry(variable))
+        })
+        .collect()
+}
+
 /// An address that the pod sets itself is kept; the program may mean it. It is reported when it leads past the sidecar.
 fn check_address(
     container: &Container<'_>,
     variable: &Variable,
-    value: Option<&Value>,
-    source: Option<&Value>,
+    setting: &Setting<'_>,
 ) -> Option<String> {
     let Variable {
         name, value: ours, ..
     } = variable;
-    if source.is_some_and(|source| !source.is_null()) {
+    if setting.is_read {
         return Some(format!(
             "{container}: {name} is read from elsewhere and cannot be checked; to use the sidecar remove it, or set it to {ours}"
         ));
     }
-    let value = value.and_then(Value::as_str).unwrap_or_default();
-    let declined = name == GATEWAY
-        && ["", "false", "0", "no", "off"].contains(&value.to_ascii_lowercase().as_str());
-    if declined || leads_to_sidecar(value) {
+    let no = ["", "false", "0", "no", "off"];
+    let declined = name == GATEWAY && no.contains(&setting.value.to_ascii_lowercase().as_str());
+    if declined || leads_to_sidecar(setting.value) {
         return None;
     }
     Some(format!(
