@@ -68,12 +68,7 @@ pub(super) async fn reconcile(
         return Err(Error::NotLeading);
     }
     let told = write_status(&ctx, namespace, name, uid, &before, &status).await;
-    events::publish(
-        &ctx.recorder,
-        &*object,
-        notices(&before, &status),
-    )
-    .await;
+    events::publish(&ctx.recorder, &*object, notices(&before, &status)).await;
     told?;
     // Changes of the targets come by themselves. Coming back now and then finds a bundle that was edited by hand.
     Ok(Action::requeue(interval::jitter(interval::refresh(None))))

@@ -5,7 +5,7 @@ use kube::{
     ResourceExt as _,
     runtime::reflector::{ObjectRef, Store},
 };
-use postern_crds::names::REFRESH_ANNOTATION;
+use postern_crds::{names::REFRESH_ANNOTATION, policy};
 
 use super::{
     agent_identity, egress_policy,
@@ -57,14 +57,27 @@ pub(crate) fn on_identity(
     }
 }
 
-/// UID and generation.
-pub(crate) type PolicyDigest = (Option<String>, Option<i64>);
-
-pub(crate) fn policy_digest(object: &PolicyObject) -> PolicyDigest {
-    (object.uid(), object.metadata.generation)
+/// What of a policy is looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PolicyDigest {
+    version: (Option<String>, Option<i64>),
+    /// The identities that it concerns; `None` if that may be any. An invalid policy stays in force wherever it was, whatever its targets
+    /// are now, and it ends there when it is mended.
+    targets: Option<Vec<String>>,
 }
 
-/// A policy concerns itself and every identity of its namespace: which ones it targeted before the change, nobody knows for sure.
+pub(crate) fn policy_digest(object: &PolicyObject) -> PolicyDigest {
+    let valid = object
+        .spec
+        .read()
+        .is_some_and(|spec| policy::check(spec).is_ok());
+    PolicyDigest {
+        version: (object.uid(), object.metadata.generation),
+        targets: object.targets().filter(|_| valid),
+    }
+}
+
+/// A policy concerns itself, the identities that it targets, and those that it targeted.
 pub(crate) fn on_policy(
     policies: UnboundedSender<ObjectRef<PolicyObject>>,
     identities: UnboundedSender<ObjectRef<IdentityObject>>,
@@ -74,9 +87,25 @@ pub(crate) fn on_policy(
         if change.after.is_some() {
             send(&policies, key.clone());
         }
-        for identity in known.state_filter(|identity| identity.metadata.namespace == key.namespace)
-        {
-            send(&identities, ObjectRef::from_obj(&*identity));
+        let namespace = key.namespace.as_deref().unwrap_or_default();
+        let targets: Option<Vec<&Vec<String>>> = [change.before, change.after]
+            .into_iter()
+            .flatten()
+            .map(|digest| digest.targets.as_ref())
+            .collect();
+        match targets {
+            Some(targets) => {
+                for name in targets.into_iter().flatten() {
+                    send(&identities, agent_identity::key(namespace, name));
+                }
+            }
+            None => {
+                for identity in
+                    known.state_filter(|identity| identity.metadata.namespace == key.namespace)
+                {
+                    send(&identities, ObjectRef::from_obj(&*identity));
+                }
+            }
         }
     }
 }
@@ -101,3 +130,6 @@ pub(crate) fn on_pod(
 fn send<K: kube::Resource>(queue: &UnboundedSender<ObjectRef<K>>, key: ObjectRef<K>) {
     let _ = queue.unbounded_send(key);
 }
+
+#[cfg(test)]
+mod tests;

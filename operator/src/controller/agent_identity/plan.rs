@@ -285,7 +285,8 @@ fn policies_finding(bundle: &Bundle, refused: &[String], notes: &[String]) -> Fi
         policies_count(bundle)
     );
     for note in notes {
-        message = format!("{message}; {note}");
+        message.push_str("; ");
+        message.push_str(note);
     }
     Finding::holds(POLICIES_ACCEPTED, "Accepted", message)
 }
@@ -302,7 +303,8 @@ fn ready_finding(bundle: &Bundle, routes: &[Route]) -> Finding {
     let mut message = format!("{}, {policies}", count(bundle.secrets.len(), "credential"));
     let (_, notes) = route::pod_environment(routes);
     for note in notes {
-        message = format!("{message}; {note}");
+        message.push_str("; ");
+        message.push_str(&note);
     }
     Finding::holds(READY, reason, message)
 }

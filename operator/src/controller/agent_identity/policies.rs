@@ -72,7 +72,7 @@ pub(super) fn choose(
             .collect(),
         notes: policies
             .iter()
-            .flat_map(|policy| misfits(policy, in_force))
+            .filter_map(|policy| misfits(policy, in_force))
             .collect(),
         policies,
     }
@@ -126,13 +126,18 @@ fn refusal(candidate: &Candidate<'_>, last: Option<&Bundle>) -> Option<String> {
     ))
 }
 
-fn misfits(policy: &NamedPolicy, in_force: &SpecInForce<'_>) -> Vec<String> {
+/// Rules of `policy` that match nothing, in one line: there may be thousands.
+fn misfits(policy: &NamedPolicy, in_force: &SpecInForce<'_>) -> Option<String> {
     let mut found = policy::unknown_credentials(&policy.spec, in_force.spec);
     found.extend(policy::unreachable_paths(&policy.spec, &in_force.routes));
-    found
-        .iter()
-        .map(|violation| format!("EgressPolicy {}: {violation}", policy.name))
-        .collect()
+    let told = || {
+        format!(
+            "EgressPolicy {}: {}",
+            policy.name,
+            violation::summary(&found)
+        )
+    };
+    (!found.is_empty()).then(told)
 }
 
 #[cfg(test)]

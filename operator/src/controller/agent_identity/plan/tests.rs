@@ -403,10 +403,7 @@ fn a_shared_variable_is_told() {
         .secret("second", Ok(secret("sk-2", "secret/9")))
         .plan();
     let message = &plan.finding(READY).message;
-    assert!(
-        message.contains("second is reached at"),
-        "{message}"
-    );
+    assert!(message.contains("second is reached at"), "{message}");
 }
 
 #[test]
