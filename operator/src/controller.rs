@@ -2,30 +2,21 @@
 //!
 //! Everything an identity needs is in its own namespace, so a list of watched namespaces is as many independent scopes.
 
-use std::{convert::Infallible, fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use futures::{
-    FutureExt as _, Stream, StreamExt as _,
-    channel::mpsc::{self, UnboundedReceiver},
-    future,
-};
+use futures::{FutureExt as _, channel::mpsc, future};
 use kube::{
-    Api, Client, Resource,
-    core::NamespaceResourceScope,
+    Client, Resource,
     runtime::{
-        WatchStreamExt as _, applier,
-        controller::{self, Action},
+        WatchStreamExt as _,
         events::{Recorder, Reporter},
-        reflector::{self, ObjectRef, Store},
+        reflector::{self, Store},
         watcher,
     },
 };
 use postern_crds::names::CONTROLLER_MANAGER;
-use tokio::{
-    task::JoinSet,
-    time::{Instant, timeout},
-};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -48,17 +39,17 @@ mod interval;
 mod metrics;
 mod object;
 mod pods;
+mod queue;
+mod scope;
+mod status;
 mod triggers;
 
 pub use error::Error;
 pub use metrics::Metrics;
 use object::{IdentityObject, PolicyObject};
 use pods::PodMeta;
+use scope::Scope;
 
-/// How many objects of a kind are reconciled at the same time.
-const CONCURRENCY: u16 = 16;
-/// How long one reconcile may take. The client itself waits for an answer as long as the connection lives.
-const RECONCILE_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long running reconciles may take to end after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often pods that come and go make an identity be counted again, at most.
@@ -84,15 +75,6 @@ struct Lead {
     recorder: Recorder,
     metrics: Metrics,
     template: Arc<SidecarTemplate>,
-}
-
-/// Where objects are watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Scope {
-    /// In all namespaces.
-    Cluster,
-    /// In one.
-    Namespace(String),
 }
 
 /// Stands for election, and works while it leads, until `shutdown`; then ends running reconciles and gives the Lease back.
@@ -141,47 +123,15 @@ pub async fn run(
     let resign = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(election.run(move || readiness.set(true), resign.clone()));
-    lead.while_elected(&scopes, &shutdown).await;
+    tokio::select! {
+        () = lead.while_elected(&scopes, &shutdown) => {}
+        ended = tasks.join_next() => anyhow::bail!("the election ended by itself: {ended:?}"),
+    }
     resign.cancel();
     while let Some(ended) = tasks.join_next().await {
         ended.context("running the election")?;
     }
     Ok(())
-}
-
-impl Scope {
-    fn all(namespaces: Vec<String>) -> Vec<Self> {
-        let mut names: Vec<String> = namespaces
-            .into_iter()
-            .map(|name| name.trim().to_owned())
-            .filter(|name| !name.is_empty())
-            .collect();
-        names.sort();
-        names.dedup();
-        if names.is_empty() {
-            return vec![Self::Cluster];
-        }
-        names.into_iter().map(Self::Namespace).collect()
-    }
-
-    fn api<K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>>(
-        &self,
-        client: &Client,
-    ) -> Api<K> {
-        match self {
-            Self::Cluster => Api::all(client.clone()),
-            Self::Namespace(namespace) => Api::namespaced(client.clone(), namespace),
-        }
-    }
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Cluster => f.write_str("all namespaces"),
-            Self::Namespace(namespace) => f.write_str(namespace),
-        }
-    }
 }
 
 impl Lead {
@@ -296,7 +246,7 @@ impl Lead {
                 policies = policies.len(),
                 "reconciling"
             );
-            let identity_work = reconcile_all(
+            let identity_work = queue::run(
                 "AgentIdentity",
                 identities,
                 identity_requests,
@@ -304,7 +254,7 @@ impl Lead {
                 Arc::clone(&ctx),
                 shutdown,
             );
-            let policy_work = reconcile_all(
+            let policy_work = queue::run(
                 "EgressPolicy",
                 policies,
                 policy_requests,
@@ -321,71 +271,6 @@ impl Lead {
             }
         };
         (work, store)
-    }
-}
-
-/// Reconciles what `requests` name until `shutdown`, never one object twice at the same time, and comes back when a reconcile says so.
-async fn reconcile_all<K, F>(
-    kind: &'static str,
-    store: Store<K>,
-    requests: UnboundedReceiver<ObjectRef<K>>,
-    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
-    ctx: Arc<Context>,
-    shutdown: &CancellationToken,
-) where
-    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Action, Error>> + Send + 'static,
-{
-    let metrics = ctx.metrics.clone();
-    let one = |object: Arc<K>, ctx: Arc<Context>| {
-        let started = Instant::now();
-        let metrics = metrics.clone();
-        timeout(RECONCILE_TIMEOUT, reconcile(object, ctx))
-            .map(move |result| {
-                let result = result.unwrap_or(Err(Error::TimedOut));
-                metrics.reconciled(
-                    kind,
-                    result.as_ref().map_or_else(Error::reason, |_| "ok"),
-                    started.elapsed(),
-                );
-                result
-            })
-            .boxed()
-    };
-    let queue = requests
-        .map(Ok::<_, Infallible>)
-        .take_until(shutdown.cancelled());
-    let config = controller::Config::default().concurrency(CONCURRENCY);
-    let results = applier(one, after_error, ctx, store, queue, config);
-    log_results(kind, results).await;
-}
-
-/// A transient error is tried again soon. Any other waits for a person, whose doing the watches do not always see.
-fn after_error<K>(_: Arc<K>, error: &Error, _: Arc<Context>) -> Action {
-    Action::requeue(interval::jitter(if error.is_transient() {
-        interval::SOON
-    } else {
-        interval::refresh(None)
-    }))
-}
-
-async fn log_results<K: Resource>(
-    kind: &'static str,
-    results: impl Stream<Item = Result<(ObjectRef<K>, Action), controller::Error<Error, Infallible>>>,
-) {
-    let mut results = std::pin::pin!(results);
-    while let Some(result) = results.next().await {
-        match result {
-            // It was deleted before its turn came.
-            Ok(_) | Err(controller::Error::ObjectNotFound(_)) => {}
-            Err(controller::Error::ReconcilerFailed(error, object)) => {
-                let namespace = object.namespace.as_deref().unwrap_or_default();
-                tracing::warn!(kind, namespace, name = object.name, reason = error.reason(), error = %error, "a reconcile failed");
-            }
-            Err(error @ (controller::Error::QueueError(_) | controller::Error::RunnerError(_))) => {
-                tracing::error!(kind, error = %error, "the queue failed");
-            }
-        }
     }
 }
 
@@ -409,18 +294,5 @@ impl Context {
             .state_filter(|pod| pod.metadata.namespace.as_deref() == Some(namespace));
         let (bound, outdated) = pods::count(pods.iter().map(AsRef::as_ref), identity, template);
         (Some(bound), Some(outdated))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_namespaces_are_all_of_them() {
-        assert_eq!(Scope::all(vec![]), [Scope::Cluster]);
-        assert_eq!(Scope::all(vec![String::new()]), [Scope::Cluster]);
-        let two = [Scope::Namespace("a".into()), Scope::Namespace("b".into())];
-        assert_eq!(Scope::all(vec!["b".into(), " a ".into(), "b".into()]), two);
     }
 }

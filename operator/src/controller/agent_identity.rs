@@ -4,24 +4,19 @@ use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{
-    Api, Resource as _, ResourceExt as _,
-    api::{Patch, PatchParams},
+    ResourceExt as _,
     runtime::{controller::Action, reflector::ObjectRef},
 };
-use postern_crds::{
-    AgentIdentity, AgentIdentityStatus,
-    names::{CONTROLLER_MANAGER, REFRESH_ANNOTATION},
-};
-use serde_json::json;
+use postern_crds::{AgentIdentity, AgentIdentityStatus, names::REFRESH_ANNOTATION};
 
 use super::{
-    Context, Error,
-    bundle_secret::{self, Owner},
+    Context, Error, bundle_secret,
     conditions::{self, Finding},
     events, interval,
-    object::IdentityObject,
+    object::{Id, IdentityObject},
+    status,
 };
-use crate::{kube_error, sidecar, stores};
+use crate::{sidecar, stores};
 
 mod credentials;
 mod notices;
@@ -53,7 +48,7 @@ pub(super) async fn reconcile(
         // The garbage collector removes the bundle with its owner.
         return Ok(Action::await_change());
     }
-    let owner = Owner {
+    let owner = Id {
         namespace,
         name,
         uid,
@@ -125,7 +120,7 @@ pub(super) async fn reconcile(
         bundle_revision: plan.revision.clone(),
         observed_refresh: object.annotations().get(REFRESH_ANNOTATION).cloned(),
     };
-    let told = write_status(&ctx, owner, &before, &status).await;
+    let told = status::write::<AgentIdentity, _>(&ctx.client, owner, &before, &status).await;
     events::publish(
         &ctx.recorder,
         &*object,
@@ -144,7 +139,7 @@ pub(super) async fn reconcile(
 }
 
 /// Says in the status that the reconcile ended with `error`. What else the status says stays.
-async fn report(ctx: &Context, object: &IdentityObject, owner: Owner<'_>, error: Error) -> Error {
+async fn report(ctx: &Context, object: &IdentityObject, owner: Id<'_>, error: Error) -> Error {
     let before = object.status.read().cloned().unwrap_or_default();
     let finding = Finding::fails(READY, error.reason(), error.to_string());
     let status = AgentIdentityStatus {
@@ -157,40 +152,12 @@ async fn report(ctx: &Context, object: &IdentityObject, owner: Owner<'_>, error:
         ..before.clone()
     };
     if ctx.leadership.is_held()
-        && let Err(unwritten) = write_status(ctx, owner, &before, &status).await
+        && let Err(unwritten) =
+            status::write::<AgentIdentity, _>(&ctx.client, owner, &before, &status).await
     {
         tracing::warn!(error = %unwritten, "the error could not be told in the status");
     }
     error
-}
-
-async fn write_status(
-    ctx: &Context,
-    owner: Owner<'_>,
-    before: &AgentIdentityStatus,
-    status: &AgentIdentityStatus,
-) -> Result<(), Error> {
-    if before == status {
-        return Ok(());
-    }
-    let identities = Api::<AgentIdentity>::namespaced(ctx.client.clone(), owner.namespace);
-    let patch = json!({
-        "apiVersion": AgentIdentity::api_version(&()),
-        "kind": AgentIdentity::kind(&()),
-        // The UID keeps a status that was computed for a deleted identity from its successor.
-        "metadata": { "name": owner.name, "uid": owner.uid },
-        "status": status,
-    });
-    let params = PatchParams::apply(CONTROLLER_MANAGER).force();
-    match identities
-        .patch_status(owner.name, &params, &Patch::Apply(patch))
-        .await
-    {
-        Ok(_) => Ok(()),
-        // It was deleted meanwhile.
-        Err(error) if kube_error::code(&error) == Some(404) => Ok(()),
-        Err(error) => Err(Error::WriteStatus(error)),
-    }
 }
 
 /// The identity called `name` in `namespace`, as the queue names it.

@@ -13,16 +13,10 @@ use postern_crds::{
     names::{BUNDLE_KEY, BUNDLE_SECRET_TYPE, CONTROLLER_MANAGER, IDENTITY_LABEL, bundle_secret},
 };
 
+use super::object::Id;
+
 /// The label that says who keeps an object.
 const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
-
-/// Whose bundle it is.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Owner<'a> {
-    pub(crate) namespace: &'a str,
-    pub(crate) name: &'a str,
-    pub(crate) uid: &'a str,
-}
 
 /// What is in the cluster under the bundle's name.
 #[derive(Debug)]
@@ -65,7 +59,7 @@ impl Existing {
         }
     }
 
-    pub(crate) fn of(object: SecretObject, owner: Owner<'_>) -> Self {
+    pub(crate) fn of(object: SecretObject, owner: Id<'_>) -> Self {
         let controller = object
             .owner_references()
             .iter()
@@ -103,7 +97,7 @@ impl Existing {
 }
 
 /// Reads what is there.
-pub(crate) async fn read(client: &Client, owner: Owner<'_>) -> Result<Existing, kube::Error> {
+pub(crate) async fn read(client: &Client, owner: Id<'_>) -> Result<Existing, kube::Error> {
     let secrets = Api::<SecretObject>::namespaced(client.clone(), owner.namespace);
     let object = secrets.get_opt(&bundle_secret(owner.name)).await?;
     Ok(object.map_or(Existing::Absent, |object| Existing::of(object, owner)))
@@ -112,7 +106,7 @@ pub(crate) async fn read(client: &Client, owner: Owner<'_>) -> Result<Existing, 
 /// Writes `bundle`. A Secret that is `existing` and ours is taken back from whoever edited it; one that appeared meanwhile is not.
 pub(crate) async fn write(
     client: &Client,
-    owner: Owner<'_>,
+    owner: Id<'_>,
     bundle: &Bundle,
     existing: &Existing,
 ) -> Result<(), kube::Error> {
@@ -129,7 +123,7 @@ pub(crate) async fn write(
 }
 
 /// The Secret that carries `bundle`.
-pub(crate) fn object(owner: Owner<'_>, bundle: &Bundle) -> SecretObject {
+pub(crate) fn object(owner: Id<'_>, bundle: &Bundle) -> SecretObject {
     SecretObject {
         metadata: ObjectMeta {
             name: Some(bundle_secret(owner.name)),
@@ -151,7 +145,7 @@ pub(crate) fn object(owner: Owner<'_>, bundle: &Bundle) -> SecretObject {
     }
 }
 
-fn labels(owner: Owner<'_>) -> [(String, String); 2] {
+fn labels(owner: Id<'_>) -> [(String, String); 2] {
     [
         (MANAGED_BY_LABEL.to_owned(), "postern".to_owned()),
         (IDENTITY_LABEL.to_owned(), owner.name.to_owned()),

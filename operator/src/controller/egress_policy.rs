@@ -6,23 +6,16 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
 use k8s_openapi::jiff::Timestamp;
-use kube::{
-    Api, Resource as _,
-    api::{Patch, PatchParams},
-    runtime::controller::Action,
-};
-use postern_crds::{EgressPolicy, EgressPolicyStatus, names::CONTROLLER_MANAGER};
-use serde_json::json;
+use kube::runtime::controller::Action;
+use postern_crds::{EgressPolicy, EgressPolicyStatus};
 
 use super::{
-    Context, Error, agent_identity,
-    bundle_secret::{self, Owner},
-    conditions, events,
+    Context, Error, agent_identity, bundle_secret, conditions, events,
     events::Notice,
     interval,
-    object::PolicyObject,
+    object::{Id, PolicyObject},
+    status,
 };
-use crate::kube_error;
 
 mod assess;
 
@@ -67,7 +60,12 @@ pub(super) async fn reconcile(
     if !ctx.leadership.is_held() {
         return Err(Error::NotLeading);
     }
-    let told = write_status(&ctx, namespace, name, uid, &before, &status).await;
+    let own = Id {
+        namespace,
+        name,
+        uid,
+    };
+    let told = status::write::<EgressPolicy, _>(&ctx.client, own, &before, &status).await;
     events::publish(&ctx.recorder, &*object, notices(&before, &status)).await;
     told?;
     // Changes of the targets come by themselves. Coming back now and then finds a bundle that was edited by hand.
@@ -81,7 +79,7 @@ async fn look_at(ctx: &Context, namespace: &str, policy: &str, name: String) -> 
             state: State::NotFound,
         };
     };
-    let owner = Owner {
+    let owner = Id {
         namespace,
         name: &name,
         uid: identity.metadata.uid.as_deref().unwrap_or_default(),
@@ -134,37 +132,6 @@ fn notices(before: &EgressPolicyStatus, status: &EgressPolicyStatus) -> Vec<Noti
         _ => None,
     };
     notice.into_iter().collect()
-}
-
-async fn write_status(
-    ctx: &Context,
-    namespace: &str,
-    name: &str,
-    uid: &str,
-    before: &EgressPolicyStatus,
-    status: &EgressPolicyStatus,
-) -> Result<(), Error> {
-    if before == status {
-        return Ok(());
-    }
-    let policies = Api::<EgressPolicy>::namespaced(ctx.client.clone(), namespace);
-    let patch = json!({
-        "apiVersion": EgressPolicy::api_version(&()),
-        "kind": EgressPolicy::kind(&()),
-        // The UID keeps a status that was computed for a deleted policy from its successor.
-        "metadata": { "name": name, "uid": uid },
-        "status": status,
-    });
-    let params = PatchParams::apply(CONTROLLER_MANAGER).force();
-    match policies
-        .patch_status(name, &params, &Patch::Apply(patch))
-        .await
-    {
-        Ok(_) => Ok(()),
-        // It was deleted meanwhile.
-        Err(error) if kube_error::code(&error) == Some(404) => Ok(()),
-        Err(error) => Err(Error::WriteStatus(error)),
-    }
 }
 
 /// Whether `policy` concerns the identity `name`: it targets it, or did when its status was written, or may.

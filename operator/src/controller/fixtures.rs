@@ -5,8 +5,8 @@ use postern_crds::{Bundle, Secret, bundle::VersionedSecret};
 use serde_json::{Value, json};
 
 use super::{
-    bundle_secret::{Existing, Owner},
-    object::{IdentityObject, PolicyObject},
+    bundle_secret::Existing,
+    object::{Id, IdentityObject, PolicyObject},
 };
 
 pub(crate) const NAMESPACE: &str = "agents";
@@ -83,8 +83,8 @@ pub(crate) fn edited(bundle: &Bundle, content: &[u8]) -> Existing {
     Existing::of(object, owner())
 }
 
-pub(crate) fn owner() -> Owner<'static> {
-    Owner {
+pub(crate) fn owner() -> Id<'static> {
+    Id {
         namespace: NAMESPACE,
         name: IDENTITY,
         uid: UID,

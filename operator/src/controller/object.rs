@@ -28,6 +28,14 @@ pub(crate) struct PolicyObject {
     pub(crate) status: Lenient<EgressPolicyStatus>,
 }
 
+/// Which object: by its name, and which of all that had that name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Id<'a> {
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) uid: &'a str,
+}
+
 /// A part of an object that this version may be too old (or too new) to understand.
 #[derive(Clone, Debug)]
 pub(crate) enum Lenient<T> {
