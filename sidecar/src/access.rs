@@ -12,6 +12,7 @@ use std::{
 
 use http::{HeaderValue, Method};
 use postern_crds::policy::RuleId;
+use rustix::rand::GetRandomFlags;
 
 use crate::{
     error::Error,
@@ -126,8 +127,9 @@ impl AccessLog {
     /// A log that counts in `metrics` and tells `observer`.
     pub(crate) fn new(metrics: Arc<Metrics>, observer: Option<Observer>) -> Self {
         let mut random = [0; 8];
-        // Without randomness ids may repeat after a restart, which is no reason not to serve.
-        let _ = aws_lc_rs::rand::fill(&mut random);
+        // From the kernel: the TLS library's own source takes longer to set up than all the rest of the start. Without randomness ids may
+        // repeat after a restart, which is no reason not to serve.
+        let _ = rustix::rand::getrandom(&mut random, GetRandomFlags::empty());
         Self {
             metrics,
             observer,

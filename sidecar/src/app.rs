@@ -178,6 +178,8 @@ impl App {
         if let Some(watcher) = watcher {
             tasks.spawn(watcher.follow());
         }
+        let warmed = Arc::clone(&upstreams);
+        tasks.spawn_blocking(move || warmed.warm_up());
         tasks.spawn(async move { upstreams.sweep().await });
         if let Some((listener, _)) = admin {
             let stopping = stopping.clone();

@@ -170,6 +170,11 @@ impl Upstreams {
         Ok(origin)
     }
 
+    /// Does ahead of the first connection what would make it slow. Takes a while, without waiting.
+    pub(crate) fn warm_up(&self) {
+        self.trust.warm_up();
+    }
+
     /// Closes connections that were idle for long, for ever.
     pub(crate) async fn sweep(&self) {
         loop {

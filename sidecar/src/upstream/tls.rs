@@ -52,6 +52,12 @@ impl Trust {
         }
     }
 
+    /// Sets up the random source, which takes tens of milliseconds once, so that the first handshake need not wait for it.
+    pub(crate) fn warm_up(&self) {
+        // A source that fails here fails in the handshake too, and is reported there.
+        let _ = self.provider.secure_random.fill(&mut [0; 1]);
+    }
+
     /// The configuration that trusts these roots and the authorities in `pem` too.
     ///
     /// # Errors

@@ -1,8 +1,10 @@
 //! Connections to upstreams: whom they trust, where they may go, and that they are used again.
 
-use std::time::Duration;
+use std::{sync::Mutex, time::Duration};
 
-use http::{StatusCode, Version};
+use http::{Response, StatusCode, Version};
+use http_body::Frame;
+use http_body_util::BodyExt;
 use postern_sidecar::{Config, Source};
 use serde_json::Value;
 use tokio::{
@@ -10,7 +12,10 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::support::{Authority, Client, Identity, Protocol, Sidecar, Upstream, full, line_of};
+use crate::support::{
+    Authority, Body, Client, Identity, Protocol, Sidecar, Upstream, eventually, full, line_of,
+    soon, stream,
+};
 
 #[tokio::test]
 async fn an_upstream_with_a_wrong_certificate_gets_nothing() {
@@ -106,6 +111,41 @@ async fn one_http2_connection_carries_many_calls_at_a_time() {
     }
     assert_eq!(upstream.seen().len(), 50);
     assert_eq!(upstream.connections(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_goes_away_finishes_its_calls_and_gets_no_new_ones() {
+    let (sender, body) = stream();
+    let body: Mutex<Option<Body>> = Mutex::new(Some(body));
+    let upstream = Upstream::answering(Protocol::Http2, move |parts, _| {
+        let body = match parts.uri.path() {
+            "/v1/stream" => body.lock().unwrap().take().unwrap(),
+            _ => full("ok"),
+        };
+        Response::new(body)
+    })
+    .await;
+    let sidecar = Identity::openai_at(&upstream).serve().await;
+    let mut streaming = sidecar.client().await;
+    let request = streaming
+        .request("GET", "/openai/v1/stream")
+        .body(full(""))
+        .unwrap();
+    let response = soon("the stream began", streaming.open(request)).await;
+
+    upstream.retire();
+
+    eventually("a new connection was opened", async || {
+        let answer = sidecar.get("/openai/v1/models").await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
+        (upstream.connections() == 2).then_some(())
+    })
+    .await;
+    sender.send(Ok(Frame::data("to the end".into()))).unwrap();
+    drop(sender);
+    let body = response.unwrap().into_body();
+    let rest = soon("the stream ended", body.collect()).await.unwrap();
+    assert_eq!(rest.to_bytes(), "to the end");
 }
 
 #[tokio::test]

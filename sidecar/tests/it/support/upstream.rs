@@ -25,7 +25,7 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    sync::mpsc,
+    sync::{Notify, mpsc},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -117,6 +117,7 @@ pub(crate) struct Upstream {
     pub(crate) authority: Arc<Authority>,
     seen: Arc<Mutex<Vec<Seen>>>,
     connections: Arc<AtomicUsize>,
+    retiring: Arc<Notify>,
 }
 
 impl Upstream {
@@ -143,6 +144,7 @@ impl Upstream {
             authority,
             seen: Arc::default(),
             connections: Arc::default(),
+            retiring: Arc::default(),
         };
         let handler: Arc<Handler> = Arc::new(handler);
         let this = upstream.clone();
@@ -199,14 +201,26 @@ impl Upstream {
         let io = TokioIo::new(stream);
         // A test that breaks a connection off expects the error.
         let _ = if self.protocol == Protocol::Http2 {
-            hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-                .serve_connection(io, service)
-                .await
+            let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
+                .serve_connection(io, service);
+            let mut connection = std::pin::pin!(connection);
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = self.retiring.notified() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            }
         } else {
             hyper::server::conn::http1::Builder::new()
                 .serve_connection(io, service)
                 .await
         };
+    }
+
+    /// Tells the callers on all HTTP/2 connections to go elsewhere with new requests, and lets the running ones end.
+    pub(crate) fn retire(&self) {
+        self.retiring.notify_waiters();
     }
 
     /// Every request so far.
