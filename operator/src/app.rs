@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admin::{Admin, Readiness},
-    config::{Cli, Role},
+    config::Role,
     controller, metrics, webhook,
 };
 
@@ -25,8 +25,7 @@ impl App {
     ///
     /// # Errors
     /// If it cannot be bound.
-    pub async fn bind(cli: Cli) -> anyhow::Result<Self> {
-        let Cli { role } = cli;
+    pub async fn bind(role: Role) -> anyhow::Result<Self> {
         let admin = Admin::bind(role.common().admin_address).await?;
         Ok(Self { role, admin })
     }

@@ -10,7 +10,7 @@ use crate::sidecar::SidecarArgs;
 #[derive(Parser, Clone, Debug)]
 #[command(name = "postern-operator", version)]
 #[expect(clippy::large_enum_variant, reason = "a process has one")]
-pub enum Command {
+pub enum Cli {
     /// A role, which runs until it is told to stop.
     #[command(flatten)]
     Run(Role),
@@ -18,16 +18,7 @@ pub enum Command {
     Check(CheckArgs),
 }
 
-/// The command line of a role.
-#[derive(Parser, Clone, Debug)]
-#[command(name = "postern-operator", version)]
-pub struct Cli {
-    /// What this process does.
-    #[command(subcommand)]
-    pub role: Role,
-}
-
-/// What a process does. Both roles come from one image, so that they agree on what they inject.
+/// What a process does that goes on. Both roles come from one image, so that they agree on what they inject.
 #[derive(Subcommand, Clone, Debug)]
 pub enum Role {
     /// Turns identities and policies into the bundles that sidecars read. Several replicas elect one that works.

@@ -8,7 +8,7 @@ use kube::Client;
 use postern_operator::{
     app::App,
     check,
-    config::{Cli, Command, Role},
+    config::{Cli, Role},
     telemetry,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,9 +21,9 @@ async fn main() -> anyhow::Result<()> {
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider was installed before main"))?;
 
-    match Command::parse() {
-        Command::Run(role) => run(role).await,
-        Command::Check(args) => check::run(connect().await?, args).await,
+    match Cli::parse() {
+        Cli::Run(role) => run(role).await,
+        Cli::Check(args) => check::run(connect().await?, args).await,
     }
 }
 
@@ -41,7 +41,7 @@ async fn run(role: Role) -> anyhow::Result<()> {
     let shutdown = CancellationToken::new();
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-    let app = App::bind(Cli { role }).await?;
+    let app = App::bind(role).await?;
     let mut running = pin!(app.run(connect().await?, shutdown.clone()));
     tokio::select! {
         result = &mut running => return result,

@@ -3,7 +3,7 @@
 use clap::Parser;
 use postern_crds::names;
 use postern_operator::{
-    config::{Certificates, Cli, Command, Role},
+    config::{Certificates, Cli, Role},
     sidecar::{Settings, SidecarTemplate, container},
 };
 use serde_json::{Value, json};
@@ -18,14 +18,16 @@ fn role(deployment: &Value) -> Role {
     let arguments = arguments
         .into_iter()
         .filter(|argument| *argument != "--version");
-    Cli::try_parse_from(
-        ["postern-operator"]
-            .into_iter()
-            .chain(arguments)
-            .chain(environment),
-    )
-    .unwrap_or_else(|error| panic!("the operator refuses what the chart gives it: {error}"))
-    .role
+    match operator(arguments.chain(environment)) {
+        Cli::Run(role) => role,
+        Cli::Check(_) => panic!("the chart runs no role"),
+    }
+}
+
+/// What the operator makes of a command line.
+fn operator<'a>(arguments: impl Iterator<Item = &'a str>) -> Cli {
+    Cli::try_parse_from(["postern-operator"].into_iter().chain(arguments))
+        .unwrap_or_else(|error| panic!("the operator refuses what the chart gives it: {error}"))
 }
 
 fn roles(set: &str) -> (Role, Role) {
@@ -218,8 +220,8 @@ fn the_test_pod_runs_a_command_of_the_operator() {
     let objects = objects_with("most");
     let pod = find(&objects, "Pod", "corp-gate-check");
     let arguments = strings(&pod["spec"]["containers"][0]["args"]);
-    match Command::try_parse_from(["postern-operator"].into_iter().chain(arguments)) {
-        Ok(Command::Check(check)) => assert_eq!(check.namespace, "agents"),
-        other => panic!("not the check: {other:?}"),
+    match operator(arguments.into_iter()) {
+        Cli::Check(check) => assert_eq!(check.namespace, "agents"),
+        Cli::Run(role) => panic!("not the check but {}", role.name()),
     }
 }

@@ -43,7 +43,10 @@ async fn start(
         "--sidecar-image=postern:test",
         "--admin-address=127.0.0.1:0",
     ];
-    let app = App::bind(Cli::try_parse_from(line).unwrap()).await.unwrap();
+    let Cli::Run(role) = Cli::try_parse_from(line).unwrap() else {
+        panic!("a role is asked for");
+    };
+    let app = App::bind(role).await.unwrap();
     let (address, shutdown) = (app.admin_address(), CancellationToken::new());
     let task = tokio::spawn(app.run(server.client(), shutdown.clone()));
     (address, shutdown, task)

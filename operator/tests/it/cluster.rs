@@ -55,7 +55,7 @@ impl Controller {
             "postern:test",
         ];
         line.extend(flags);
-        let Role::Controller(args) = Cli::try_parse_from(line).unwrap().role else {
+        let Cli::Run(Role::Controller(args)) = Cli::try_parse_from(line).unwrap() else {
             panic!("the role is controller");
         };
         let mut registry = Registry::with_prefix("postern_operator");

@@ -4,7 +4,10 @@ use postern_crds::AgentIdentity;
 use serde_json::json;
 
 use super::*;
-use crate::{config::Cli, webhook::review::Review};
+use crate::{
+    config::{Cli, Role},
+    webhook::review::Review,
+};
 
 /// An identity of namespace `agents`.
 pub(in crate::webhook) fn identity() -> AgentIdentity {
@@ -28,9 +31,9 @@ pub(in crate::webhook) fn template() -> Arc<SidecarTemplate> {
 
     let line = "postern-operator webhook --namespace postern --pod-name w --webhook-configuration postern \
         --webhook-service postern-webhook --sidecar-image registry.example.com/postern:1";
-    match Cli::parse_from(line.split(' ').filter(|word| !word.is_empty())).role {
-        crate::config::Role::Webhook(args) => Arc::new(SidecarTemplate::new(args.sidecar).unwrap()),
-        crate::config::Role::Controller(_) => unreachable!("the line says webhook"),
+    match Cli::parse_from(line.split(' ').filter(|word| !word.is_empty())) {
+        Cli::Run(Role::Webhook(args)) => Arc::new(SidecarTemplate::new(args.sidecar).unwrap()),
+        other => unreachable!("the line says webhook: {other:?}"),
     }
 }
 
