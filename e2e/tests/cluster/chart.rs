@@ -75,10 +75,10 @@ fn managers_of_the_bundle(configuration: &Value) -> Vec<&str> {
 #[test]
 fn chart_test_of_the_release_passes_and_leaves_nothing() -> Result<()> {
     let _turn = Turn::shared();
-    let cluster = &ground()?.house.cluster;
+    let House { cluster, images } = &ground()?.house;
     let printed = helm(cluster, "test", &["--logs"])?;
     assert!(
-        printed.contains("would get the sidecar ghcr.io/postern-dev/sidecar:"),
+        printed.contains(&format!("would get the sidecar {}", images.sidecar)),
         "{printed}"
     );
     assert!(
