@@ -14,10 +14,7 @@ use crate::helm::{find, list, objects_with, strings, value_sets};
 fn role(deployment: &Value) -> Role {
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let environment = ["--namespace=postern-system", "--pod-name=postern-0"];
-    let arguments = strings(&container["args"]);
-    let arguments = arguments
-        .into_iter()
-        .filter(|argument| *argument != "--version");
+    let arguments = strings(&container["args"]).into_iter();
     match operator(arguments.chain(environment)) {
         Cli::Run(role) => role,
         Cli::Check(_) => panic!("the chart runs no role"),
