@@ -117,6 +117,8 @@ impl Provider {
             "--tail=-1",
         ])?;
         log.lines()
+            // `kubectl logs` mixes what the mock says on standard error into it.
+            .filter(|line| line.starts_with('{'))
             .map(|line| {
                 serde_json::from_str(line)
                     .with_context(|| format!("reading the provider's line {line}"))

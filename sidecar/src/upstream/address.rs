@@ -20,9 +20,6 @@ pub(crate) enum Refusal {
     /// Multicast, broadcast, unspecified and reserved addresses.
     #[error("not a host's address")]
     NotAHost,
-    /// A private range, and only the registry named the host, not the user.
-    #[error("a private address, while the host is a public one")]
-    Private,
 }
 
 /// Metadata services outside link-local ranges: AWS over IPv6, Alibaba Cloud, Oracle's and Azure's wire server.
@@ -35,8 +32,9 @@ const METADATA: [IpAddr; 4] = [
 
 /// Checks one address that `host` resolved to.
 ///
-/// A host that is itself an address, or `localhost`, was named by the user as such and may be dialled. `named_by_user` says that the user gave
-/// the host in the resource, so that private ranges are meant: in a cluster, services live there.
+/// A host that is itself an address, or `localhost`, was named by the user as such and may be dialled; `named_by_user` says that the user gave
+/// the host in the resource. Private ranges are not refused: services of a cluster live there, and so do the private endpoints that clouds put
+/// behind a vendor's public name; the certificate is verified all the same.
 ///
 /// # Errors
 /// The kind of address that it must not be.
@@ -56,7 +54,7 @@ pub(crate) fn check(
     if cluster_api.contains(&address) {
         return Err(Refusal::ClusterApi);
     }
-    let private = match address {
+    match address {
         IpAddr::V4(v4) => {
             if v4.is_loopback() {
                 return Err(Refusal::Loopback);
@@ -68,8 +66,6 @@ pub(crate) fn check(
             if v4.octets()[0] == 0 || v4.is_multicast() || v4.octets()[0] >= 240 {
                 return Err(Refusal::NotAHost);
             }
-            // RFC 1918, and RFC 6598 (100.64.0.0/10), which clouds give to pods.
-            v4.is_private() || (v4.octets()[0] == 100 && v4.octets()[1] & 0xc0 == 64)
         }
         IpAddr::V6(v6) => {
             if v6.is_loopback() {
@@ -81,15 +77,9 @@ pub(crate) fn check(
             if v6.is_unspecified() || v6.is_multicast() {
                 return Err(Refusal::NotAHost);
             }
-            // fc00::/7, and the deprecated site-local fec0::/10.
-            v6.is_unique_local() || v6.segments()[0] & 0xffc0 == 0xfec0
         }
-    };
-    if private && !named_by_user {
-        Err(Refusal::Private)
-    } else {
-        Ok(())
     }
+    Ok(())
 }
 
 /// Whether `host` is a spelling of `address` and not a name that merely resolves to it.
@@ -165,25 +155,21 @@ mod tests {
     }
 
     #[test]
-    fn private_addresses_are_for_hosts_that_the_user_named() {
+    fn private_addresses_pass_whoever_named_the_host() {
         for address in [
             "10.1.2.3",
             "172.16.0.1",
             "192.168.1.1",
             "100.64.0.1",
             "fd12::1",
-            "fec0::1",
         ] {
-            assert_eq!(
-                verdict("vllm.models.svc", address, true),
-                Ok(()),
-                "{address}"
-            );
-            assert_eq!(
-                verdict("api.openai.com", address, false),
-                Err(Refusal::Private),
-                "{address}"
-            );
+            for named_by_user in [false, true] {
+                assert_eq!(
+                    verdict("api.openai.com", address, named_by_user),
+                    Ok(()),
+                    "{address}"
+                );
+            }
         }
     }
 
