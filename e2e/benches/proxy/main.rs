@@ -113,6 +113,10 @@ fn main() -> Result<()> {
                 machine::description()?
             ),
             format!("{}; {priority}", cores.note),
+            format!(
+                "TLS to the upstream by all of them: {}",
+                entrants[0].upstream.suites().join(" or ")
+            ),
             format!("{rounds} rounds, while other programs used {disturbance:.1} cores"),
         ],
         image_mib,

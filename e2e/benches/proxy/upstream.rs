@@ -1,5 +1,6 @@
 //! The provider's stand-in: HTTPS on loopback, answers at once, and notes every request that is not the one it expects.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -39,6 +40,7 @@ pub(crate) struct Upstream {
 struct Tally {
     requests: AtomicU64,
     handshakes: AtomicU64,
+    suites: Mutex<BTreeSet<String>>,
     complaints: Mutex<Vec<String>>,
 }
 
@@ -81,6 +83,16 @@ impl Upstream {
     /// Connections so far: each is one TLS handshake.
     pub(crate) fn handshakes(&self) -> u64 {
         self.tally.handshakes.load(Ordering::Relaxed)
+    }
+
+    /// The cipher suites that callers and proxies agreed on with it.
+    pub(crate) fn suites(&self) -> Vec<String> {
+        let suites = self
+            .tally
+            .suites
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        suites.iter().cloned().collect()
     }
 
     /// Fails if any request so far was not the expected one.
@@ -160,6 +172,13 @@ async fn connection(
         stream.set_nodelay(true)?;
         let stream = acceptor.accept(stream).await.context("in the handshake")?;
         tally.handshakes.fetch_add(1, Ordering::Relaxed);
+        if let Some(suite) = stream.get_ref().1.negotiated_cipher_suite() {
+            tally
+                .suites
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(format!("{:?}", suite.suite()));
+        }
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         let service = service_fn(|req| answer(req, Arc::clone(&fixture), Arc::clone(&tally)));
         let stream = TokioIo::new(stream);
