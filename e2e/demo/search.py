@@ -1,6 +1,6 @@
-"""Searches the container it runs in for a text: environments, memory and files of every process. Prints one JSON line.
+"""Searches the container it runs in for texts: environments, memory and files of every process. Prints one JSON line.
 
-The text comes on standard input, each byte XOR 255, so that the search does not find its own question.
+The texts come on standard input, one a line, each byte XOR 255, so that the search does not find its own question.
 """
 
 import json
@@ -8,9 +8,15 @@ import os
 import re
 import sys
 
-needle = bytes(byte ^ 255 for byte in bytes.fromhex(sys.stdin.read().strip()))
+needles = [bytes(byte ^ 255 for byte in bytes.fromhex(line)) for line in sys.stdin.read().split()]
 found = []
 count = {"processes": 0, "memory": 0, "files": 0, "unreadable": 0}
+
+
+def look(place, text):
+    if any(needle in text for needle in needles):
+        found.append(place)
+
 
 for pid in filter(str.isdigit, os.listdir("/proc")):
     if int(pid) == os.getpid():
@@ -19,8 +25,7 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
     for name in ("environ", "cmdline"):
         try:
             with open(f"/proc/{pid}/{name}", "rb") as file:
-                if needle in file.read():
-                    found.append(f"/proc/{pid}/{name}")
+                look(f"/proc/{pid}/{name}", file.read())
         except OSError:
             count["unreadable"] += 1
     try:
@@ -35,8 +40,7 @@ for pid in filter(str.isdigit, os.listdir("/proc")):
                 except (OSError, ValueError, OverflowError):
                     continue
                 count["memory"] += len(part)
-                if needle in part:
-                    found.append(f"/proc/{pid}/mem")
+                look(f"/proc/{pid}/mem", part)
     except OSError:
         count["unreadable"] += 1
 
@@ -48,8 +52,7 @@ for folder, folders, names in os.walk("/"):
             if os.path.isfile(path) and not os.path.islink(path):
                 with open(path, "rb") as file:
                     count["files"] += 1
-                    if needle in file.read():
-                        found.append(path)
+                    look(path, file.read())
         except OSError:
             count["unreadable"] += 1
 

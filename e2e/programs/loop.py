@@ -1,6 +1,7 @@
-"""Calls the provider over and over; prints one line a call: `ok`, or the error. Ends after the call that follows SIGTERM."""
+"""Calls the provider over and over; prints one line a call: `ok`, or the error. Ends after the call that SIGTERM interrupts."""
 
 import signal
+import time
 
 from langchain_openai import ChatOpenAI
 
@@ -15,6 +16,8 @@ def stop(*_):
 signal.signal(signal.SIGTERM, stop)
 model = ChatOpenAI(model="gpt-4o-mini", max_retries=0)
 while going:
+    # Other programs want to run on this machine too.
+    time.sleep(0.05)
     try:
         model.invoke("What is the capital of France?")
         print("ok", flush=True)

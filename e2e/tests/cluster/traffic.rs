@@ -1,14 +1,12 @@
-//! Does a LangChain program see the same through the sidecar as without it?
-
-use std::time::Duration;
+//! Does a LangChain program see the same through the sidecar as without it, and does it understand a denial?
 
 use anyhow::Result;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Agents, direct, ground, pod, run_to_end};
+use crate::support::{Agent, Agents, create, direct, ground, pod};
 
-/// The lines of `printed`, one a call.
-fn calls(printed: &str) -> Vec<Value> {
+/// The lines that a program printed, one a call.
+fn lines(printed: &str) -> Vec<Value> {
     printed
         .lines()
         .map(|line| {
@@ -17,47 +15,53 @@ fn calls(printed: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Runs a program straight at the provider with the key, and through the sidecar without it.
+/// What a program printed until it ended.
+fn run(agents: &Agents, pod: &Value) -> Result<Vec<Value>> {
+    let name = pod["metadata"]["name"].as_str().expect("a pod has a name");
+    let phase = agents.namespace.finished(name)?;
+    let printed = agents.namespace.logs(name, "agent")?;
+    assert_eq!(phase, "Succeeded", "{printed}");
+    Ok(lines(&printed))
+}
+
+/// Runs a program straight at the provider with the keys, and through the sidecar without them.
 fn same_result(purpose: &str, image: &str, command: &[&str], expected: usize) -> Result<()> {
     let agents = Agents::create(purpose)?;
-    agents.programs()?;
-    let (phase, straight) = run_to_end(
-        &agents.namespace,
-        &direct(pod("direct", image, command), &agents),
-    )?;
-    assert_eq!(phase, "Succeeded", "{straight}");
-    let (phase, through) = run_to_end(&agents.namespace, &pod("through", image, command))?;
-    assert_eq!(phase, "Succeeded", "{through}");
+    let straight = direct(pod("direct", image, command), &agents);
+    let through = pod("through", image, command);
+    create(&agents.namespace, &straight)?;
+    create(&agents.namespace, &through)?;
+    let (straight, through) = (run(&agents, &straight)?, run(&agents, &through)?);
 
-    let (straight, through) = (calls(&straight), calls(&through));
     assert_eq!(straight.len(), expected, "{straight:#?}");
-    assert_eq!(straight, through);
-
-    // Each call arrived twice with the real key and never with another.
-    let received = ground().provider.received(Duration::from_secs(900))?;
-    let keys = [
-        format!("Bearer {}", agents.openai),
-        agents.openai.clone(),
-        format!("Bearer {}", agents.anthropic),
-        agents.anthropic.clone(),
-    ];
-    let ours = received
+    for (straight, through) in straight.iter().zip(&through) {
+        assert_eq!(straight, through);
+    }
+    assert_eq!(straight.len(), through.len());
+    let failed: Vec<&str> = through
         .iter()
-        .filter(|request| {
-            request
-                .headers
-                .iter()
-                .any(|(_, value)| keys.contains(value))
-        })
-        .count();
-    assert_eq!(ours, 2 * expected);
-    let placeholders: Vec<_> = received
+        .filter(|line| !line["error"].is_null())
+        .filter_map(|line| line["call"].as_str())
+        .collect();
+    let meant = ["busy", "broken", "break_off"];
+    let meant = ["openai", "anthropic"].map(|vendor| meant.map(|call| format!("{vendor}.{call}")));
+    assert_eq!(failed, meant.concat(), "{through:#?}");
+
+    // Each call arrived twice with the real key: once from either pod, and no call was made again.
+    let arrived =
+        agents.received(&agents.openai)?.len() + agents.received(&agents.anthropic)?.len();
+    assert_eq!(arrived, 2 * expected);
+    // And none arrived with a placeholder, whoever made it.
+    let placeholders = ground()?
+        .provider
+        .received(std::time::Duration::from_secs(900))?;
+    let placeholders: Vec<_> = placeholders
         .iter()
         .filter(|request| {
             request
                 .headers
                 .values()
-                .any(|value| value.contains("postern"))
+                .any(|value| value.contains("postern-"))
         })
         .collect();
     assert!(
@@ -71,9 +75,9 @@ fn same_result(purpose: &str, image: &str, command: &[&str], expected: usize) ->
 fn traffic_of_langchain_for_python_is_the_same_through_the_sidecar() -> Result<()> {
     same_result(
         "python",
-        &ground().python,
+        &ground()?.python,
         &["python3", "/program/traffic.py"],
-        14,
+        20,
     )
 }
 
@@ -81,8 +85,80 @@ fn traffic_of_langchain_for_python_is_the_same_through_the_sidecar() -> Result<(
 fn traffic_of_langchain_for_javascript_is_the_same_through_the_sidecar() -> Result<()> {
     same_result(
         "javascript",
-        &ground().node,
+        &ground()?.node,
         &["node", "/program/traffic.mjs"],
-        10,
+        16,
+    )
+}
+
+/// Runs a program whose calls are denied, one because no rule allows it and one because a rule denies it.
+fn denied(purpose: &str, image: &str, command: &[&str]) -> Result<()> {
+    let agents = Agents::create(purpose)?;
+    agents.apply(&[json!({
+        "apiVersion": "postern.dev/v1alpha1", "kind": "EgressPolicy", "metadata": {"name": "freeze"},
+        "spec": {
+            "targetRefs": [{"kind": "AgentIdentity", "name": "support-bot"}],
+            "rules": [{"name": "no-claude", "to": {"credentials": ["claude"]}, "action": "Deny"}],
+        },
+    })])?;
+    agents
+        .namespace
+        .condition("egresspolicy", "freeze", "Ready", "True")?;
+    let program = pod("denied", image, command);
+    create(&agents.namespace, &program)?;
+    let printed = run(&agents, &program)?;
+
+    let says = [
+        "no rule allows POST /v1/responses with credential \"openai\"",
+        "rule freeze/no-claude denies POST /v1/messages with credential \"claude\"",
+    ];
+    assert_eq!(printed.len(), says.len(), "{printed:#?}");
+    for (line, says) in printed.iter().zip(says) {
+        let kinds = line["kinds"].as_array().cloned().unwrap_or_default();
+        assert!(kinds.contains(&json!("PermissionDeniedError")), "{line}");
+        assert_eq!(line["status"], 403, "{line}");
+        // As an exception of Python's prints it, a quotation mark may be escaped.
+        let message = line["message"]
+            .as_str()
+            .unwrap_or_default()
+            .replace("\\\"", "\"");
+        assert!(message.contains(says), "{says:?} is not in {message:?}");
+    }
+
+    // One attempt each, and nothing of it left the pod.
+    let log = Agent::of(&agents.namespace, "denied").access_log()?;
+    let decided: Vec<_> = log
+        .iter()
+        .map(|line| (&line["decision"], &line["reason"]))
+        .collect();
+    let deny = json!("deny");
+    assert_eq!(
+        decided,
+        [
+            (&deny, &json!("no_rule")),
+            (&deny, &json!("denied_by_rule"))
+        ]
+    );
+    for key in [&agents.openai, &agents.anthropic] {
+        assert_eq!(agents.received(key)?.len(), 0);
+    }
+    Ok(())
+}
+
+#[test]
+fn traffic_denied_is_permission_denied_once_for_langchain_for_python() -> Result<()> {
+    denied(
+        "denied-python",
+        &ground()?.python,
+        &["python3", "/program/denied.py"],
+    )
+}
+
+#[test]
+fn traffic_denied_is_permission_denied_once_for_langchain_for_javascript() -> Result<()> {
+    denied(
+        "denied-javascript",
+        &ground()?.node,
+        &["node", "/program/denied.mjs"],
     )
 }

@@ -2,9 +2,13 @@
 //!
 //! Each test has a namespace of its own, which it keeps only if it fails. `cargo test -p postern-e2e --test cluster` sets up what it needs.
 
-#[path = "cluster/admit.rs"]
 mod admit;
-#[path = "cluster/support.rs"]
+mod chart;
+mod down;
+mod inject;
+mod leak;
+mod refuse;
+mod rotate;
 mod support;
-#[path = "cluster/traffic.rs"]
+mod tell;
 mod traffic;
