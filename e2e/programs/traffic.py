@@ -46,6 +46,10 @@ async def collected(stream):
     return [chunk async for chunk in stream]
 
 
+# One loop for all calls, as a program has it: LangChain keeps connections, which belong to the loop that opened them.
+LOOP = asyncio.new_event_loop()
+
+
 def calls():
     """(name, what to do) for every call."""
     for name, model in (
@@ -55,9 +59,9 @@ def calls():
     ):
         tools = model.bind_tools([weather])
         yield f"{name}.invoke", lambda model=model: shown(model.invoke(ANSWER))
-        yield f"{name}.ainvoke", lambda model=model: shown(asyncio.run(model.ainvoke(ANSWER)))
+        yield f"{name}.ainvoke", lambda model=model: shown(LOOP.run_until_complete(model.ainvoke(ANSWER)))
         yield f"{name}.stream", lambda model=model: joined(list(model.stream(STREAM)))
-        yield f"{name}.astream", lambda model=model: joined(asyncio.run(collected(model.astream(STREAM))))
+        yield f"{name}.astream", lambda model=model: joined(LOOP.run_until_complete(collected(model.astream(STREAM))))
         yield f"{name}.tools", lambda tools=tools: shown(tools.invoke(TOOL))
         yield f"{name}.tools.stream", lambda tools=tools: joined(list(tools.stream(TOOL)))
         yield f"{name}.busy", lambda model=model: shown(model.invoke("Be busy."))

@@ -2,12 +2,12 @@
 
 use std::{ffi::OsString, path::Path};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
-    Cache, Cluster, Image, Provider,
+    Cache, Cluster, Image, PATIENCE, Provider,
     image::{self, Programs},
-    step,
+    step, until,
 };
 
 /// Namespace of the release.
@@ -86,6 +86,21 @@ impl House {
             );
             arguments.extend(values(&images)?.into_iter().map(OsString::from));
             cluster.helm(arguments)
+        })?;
+        // The API server goes on using the connections that it has: until they are gone, it may ask replicas of an earlier release.
+        until("replaced webhooks to be gone", PATIENCE, || {
+            let leaving = cluster.kubectl([
+                "get",
+                "pods",
+                "--namespace",
+                NAMESPACE,
+                "--selector",
+                "app.kubernetes.io/component=webhook",
+                "--output",
+                "jsonpath={.items[*].metadata.deletionTimestamp}",
+            ])?;
+            ensure!(leaving.is_empty(), "some leave since {leaving}");
+            Ok(())
         })?;
         Ok(Self { cluster, images })
     }

@@ -47,21 +47,23 @@ fn main() -> anyhow::Result<ExitCode> {
 fn serve(args: ServeArgs) -> anyhow::Result<ExitCode> {
     process::start_log(args.log_level, args.log_format);
     process::quieten_panics();
-    runtime()?.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-        let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
-        let app = App::bind(args.into_config())
-            .await
-            .context("starting the sidecar")?;
-        app.run(async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
+    process::runtime()
+        .context("starting the runtime")?
+        .block_on(async {
+            let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+            let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+            let app = App::bind(args.into_config())
+                .await
+                .context("starting the sidecar")?;
+            app.run(async move {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
+            })
+            .await;
+            Ok(ExitCode::SUCCESS)
         })
-        .await;
-        Ok(ExitCode::SUCCESS)
-    })
 }
 
 fn run_program(args: run::Args) -> anyhow::Result<ExitCode> {
@@ -69,13 +71,7 @@ fn run_program(args: run::Args) -> anyhow::Result<ExitCode> {
     let log = process::log(args.log_level(), LogFormat::Text, std::io::stderr);
     tracing::subscriber::set_global_default(log).context("starting the log")?;
     process::quieten_panics();
-    runtime()?.block_on(async { Ok(run::run(args, std::env::vars_os().collect()).await.into()) })
-}
-
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(process::WORKER_THREADS)
-        .enable_all()
-        .build()
-        .context("starting the runtime")
+    process::runtime()
+        .context("starting the runtime")?
+        .block_on(async { Ok(run::run(args, std::env::vars_os().collect()).await.into()) })
 }

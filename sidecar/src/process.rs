@@ -1,13 +1,34 @@
 //! What the process does for itself: its log, its panics, and that nobody reads its memory.
 
+use std::num::NonZeroUsize;
+
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use tokio::runtime::{Builder, Runtime};
 use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt};
 
 use crate::config::{LogFormat, LogLevel};
 
-/// Threads that carry requests. A sidecar has a fraction of a core; more threads would only cost memory.
-pub const WORKER_THREADS: usize = 2;
+/// The most threads that carry requests.
+const MAX_THREADS: usize = 2;
+
+/// A runtime with a thread for each core that this process may use, and no more than two: a sidecar mostly has a fraction of one, where a
+/// second thread would only be in the way of the first.
+///
+/// # Errors
+/// The system's reason.
+pub fn runtime() -> std::io::Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut builder = if cores == 1 {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    builder
+        .worker_threads(cores.min(MAX_THREADS))
+        .enable_all()
+        .build()
+}
 
 /// Keeps the secrets in this process's memory: no core dump, and no other process of the same user may attach to it or read
 /// `/proc/<pid>/mem` (prctl(2), `PR_SET_DUMPABLE`).
