@@ -190,7 +190,10 @@ impl Cluster {
     pub fn helm<A: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<String> {
         let mut command = Command::new(&self.tools.helm);
         match &self.place {
-            Place::Here(layout) => command.arg("--kubeconfig").arg(layout.kubeconfig()),
+            Place::Here(layout) => command
+                .env("KUBECACHEDIR", layout.path("kubectl"))
+                .arg("--kubeconfig")
+                .arg(layout.kubeconfig()),
             Place::Context(context) => command.args(["--kube-context", context]),
         };
         run::output(command.args(arguments))
@@ -236,6 +239,8 @@ fn stop(layout: &Layout) -> Result<()> {
 fn kubectl(program: &Path, layout: &Layout) -> Command {
     let mut command = Command::new(program);
     command.arg("--kubeconfig").arg(layout.kubeconfig());
+    // What it remembers of the API must not outlive the cluster: the next one has the same address.
+    command.env("KUBECACHEDIR", layout.path("kubectl"));
     command
 }
 

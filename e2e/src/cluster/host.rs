@@ -52,12 +52,12 @@ pub(super) fn prepare(layout: &Layout) -> Result<()> {
 pub(super) fn clean(layout: &Layout) -> Result<()> {
     end_containers(layout)?;
     unmount(layout)?;
-    if !layout.state().exists() {
-        return Ok(());
-    }
-    forward("--delete");
     if Path::new("/sys/class/net").join(BRIDGE).exists() {
         ip(&["link", "delete", BRIDGE])?;
+    }
+    forward("--delete");
+    if !layout.state().exists() {
+        return Ok(());
     }
     for family in ["ip", "ip6"] {
         // Not there when kube-proxy did not come that far.
