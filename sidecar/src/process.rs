@@ -9,6 +9,10 @@ use tracing_subscriber::{filter::Targets, fmt::MakeWriter, layer::SubscriberExt}
 
 use crate::config::{LogFormat, LogLevel};
 
+mod json_lines;
+
+use json_lines::JsonLines;
+
 /// The most threads that carry requests.
 const MAX_THREADS: usize = 2;
 
@@ -72,15 +76,7 @@ where
     let registry = tracing_subscriber::registry().with(targets);
     let lines = tracing_subscriber::fmt::layer().with_writer(writer);
     match format {
-        LogFormat::Json => Box::new(
-            registry.with(
-                lines
-                    .json()
-                    .flatten_event(true)
-                    .with_current_span(false)
-                    .with_span_list(false),
-            ),
-        ),
+        LogFormat::Json => Box::new(registry.with(lines.event_format(JsonLines))),
         LogFormat::Text => Box::new(registry.with(lines.with_ansi(false))),
     }
 }

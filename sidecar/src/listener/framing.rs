@@ -193,7 +193,7 @@ fn take(left: u64, bytes: &[u8]) -> usize {
 /// The length of the head that `bytes` begin with: up to and with its empty line. A bare LF ends it too, only to be refused then.
 fn end_of_head(bytes: &[u8]) -> Option<usize> {
     let mut line_start = 0;
-    for (at, _) in bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n') {
+    for at in memchr::memchr_iter(b'\n', bytes) {
         if matches!(&bytes[line_start..at], b"" | b"\r") {
             return Some(at + 1);
         }
@@ -229,12 +229,11 @@ fn chunk_size(line: &[u8]) -> Option<u64> {
 
 /// What follows `head`.
 fn body_of(head: &[u8]) -> Result<State, HeadError> {
-    let is_bare = |at: usize, byte: u8| match byte {
+    let is_bare = |at: usize| match head[at] {
         b'\n' => at == 0 || head[at - 1] != b'\r',
-        b'\r' => head.get(at + 1) != Some(&b'\n'),
-        _ => false,
+        _ => head.get(at + 1) != Some(&b'\n'),
     };
-    if head.iter().enumerate().any(|(at, byte)| is_bare(at, *byte)) {
+    if memchr::memchr2_iter(b'\r', b'\n', head).any(is_bare) {
         return Err(HeadError::Malformed);
     }
     let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
