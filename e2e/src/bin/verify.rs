@@ -106,12 +106,10 @@ const CHECKS: &[Check] = &[
         why: "a real API server, kubelet and LangChain",
         needs_cluster: true,
         commands: |_| {
-            Ok(vec![test(&[
-                "--package",
-                "postern-e2e",
-                "--test",
-                "cluster",
-            ])])
+            Ok(vec![
+                test(&["--package", "postern-e2e", "--test", "ground"]),
+                test(&["--package", "postern-e2e", "--test", "cluster"]),
+            ])
         },
     },
     Check {
