@@ -40,7 +40,9 @@ pub struct Images {
 impl Images {
     /// Builds both and puts them on the node.
     pub fn build(cluster: &Cluster, cache: &Cache) -> Result<Self> {
-        let Programs { operator, sidecar } = image::programs(cache)?;
+        let Programs {
+            operator, sidecar, ..
+        } = image::programs(cache)?;
         Ok(Self {
             operator: cluster.load(&operator)?,
             sidecar: cluster.load(&sidecar)?,

@@ -40,7 +40,7 @@ fn service_is_found_by_name_and_names_of_the_outside_do_not_exist() -> Result<()
     })?;
     assert_eq!(status, "200\n");
 
-    let lookup = "import socket; socket.getaddrinfo('api.openai.com', 443)";
+    let lookup = "import socket; socket.getaddrinfo('nobody.example.com', 443)";
     let refused = namespace
         .kubectl(["exec", "web", "--", "python3", "-c", lookup])
         .unwrap_err();

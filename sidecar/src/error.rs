@@ -202,7 +202,7 @@ impl Error {
             }
             Self::NoRule => format!(
                 "postern: no rule allows {method} {path} with credential {credential:?} of identity {identity}. To allow it, add a rule to an \
-                 EgressPolicy that targets the identity: {{to: {{credentials: [{credential}]}}, methods: [{method}], paths: [{path}], action: \
+                 EgressPolicy that targets the identity: {{name: NAME, to: {{credentials: [{credential}]}}, methods: [{method}], paths: [{path}], action: \
                  Allow}}."
             ),
             Self::CredentialMissing => format!(

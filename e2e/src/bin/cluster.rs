@@ -53,7 +53,9 @@ impl Name {
     fn build(self, cache: &Cache) -> Result<Vec<Image>> {
         Ok(match self {
             Self::Programs => {
-                let Programs { operator, sidecar } = image::programs(cache)?;
+                let Programs {
+                    operator, sidecar, ..
+                } = image::programs(cache)?;
                 vec![operator, sidecar]
             }
             Self::LangchainPython => vec![image::langchain_python(cache)?],

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use postern_e2e::Cache;
+use postern_e2e::{Cache, Cluster, cluster::Status};
 
 /// Runs every check and test: format, lint, dependencies, generated files, unit, golden, in-process, chart and cluster tests, and the demo.
 ///
@@ -130,7 +130,12 @@ fn main() -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let cache = Cache::open()?;
+    let was_running = matches!(Cluster::status(), Ok(Status::Running));
     let outcomes: Vec<Outcome> = chosen.iter().map(|check| run(check, &cache)).collect();
+    if !was_running && chosen.iter().any(|check| check.needs_cluster) {
+        // What was started here is stopped here. A cluster that ran before is somebody's.
+        Cluster::down()?;
+    }
     summarise(&outcomes);
     Ok(if outcomes.iter().all(|outcome| outcome.error.is_none()) {
         ExitCode::SUCCESS

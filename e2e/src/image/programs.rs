@@ -23,6 +23,8 @@ pub struct Programs {
     pub operator: Image,
     /// `ghcr.io/postern-dev/sidecar`
     pub sidecar: Image,
+    /// The program in it, which runs on any Linux.
+    pub postern: PathBuf,
 }
 
 /// Builds operator and sidecar for release and puts each into the image that its Dockerfile describes.
@@ -42,9 +44,11 @@ pub fn programs(cache: &Cache) -> Result<Programs> {
             cargo()
         },
     )?;
+    let postern = find(&built, "postern")?;
     Ok(Programs {
         operator: image(cache, "operator", find(&built, "postern-operator")?)?,
-        sidecar: image(cache, "sidecar", find(&built, "postern")?)?,
+        sidecar: image(cache, "sidecar", postern)?,
+        postern: postern.to_owned(),
     })
 }
 

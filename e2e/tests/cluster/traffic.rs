@@ -1,9 +1,10 @@
 //! Does a LangChain program see the same through the sidecar as without it, and does it understand a denial?
 
 use anyhow::Result;
+use postern_e2e::{Cache, image};
 use serde_json::{Value, json};
 
-use crate::support::{Agent, Agents, create, direct, ground, pod};
+use crate::support::{Agent, Agents, create, direct, ground, pod, secret, without_postern};
 
 /// The lines that a program printed, one a call.
 fn lines(printed: &str) -> Vec<Value> {
@@ -27,11 +28,22 @@ fn run(agents: &Agents, pod: &Value) -> Result<Vec<Value>> {
 /// Runs a program straight at the provider with the keys, and through the sidecar without them.
 fn same_result(purpose: &str, image: &str, command: &[&str], expected: usize) -> Result<()> {
     let agents = Agents::create(purpose)?;
-    let straight = direct(pod("direct", image, command), &agents);
     let through = pod("through", image, command);
+    same_result_in(&agents, &through, image, command, expected)
+}
+
+/// Runs a program straight at the provider with the keys, and in the pod `through`, which has another way to it.
+fn same_result_in(
+    agents: &Agents,
+    through: &Value,
+    image: &str,
+    command: &[&str],
+    expected: usize,
+) -> Result<()> {
+    let straight = direct(pod("direct", image, command), agents);
     create(&agents.namespace, &straight)?;
-    create(&agents.namespace, &through)?;
-    let (straight, through) = (run(&agents, &straight)?, run(&agents, &through)?);
+    create(&agents.namespace, through)?;
+    let (straight, through) = (run(agents, &straight)?, run(agents, through)?);
 
     assert_eq!(straight.len(), expected, "{straight:#?}");
     for (straight, through) in straight.iter().zip(&through) {
@@ -79,6 +91,47 @@ fn traffic_of_langchain_for_python_is_the_same_through_the_sidecar() -> Result<(
         &["python3", "/program/traffic.py"],
         20,
     )
+}
+
+/// A pod without Postern plays the laptop: the program in it is started by `postern run`, with the files that the cluster was given.
+#[test]
+fn traffic_of_langchain_for_python_is_the_same_under_postern_run() -> Result<()> {
+    let agents = Agents::create("laptop")?;
+    let keys = [
+        secret("openai-key", &agents.openai),
+        secret("anthropic-key", &agents.anthropic),
+        json!({
+            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "provider-ca"},
+            "data": {"ca.crt": ground()?.provider.ca},
+        }),
+    ];
+    let folder = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "policy"},
+        "stringData": {
+            "agents.yaml": include_str!("support/agents.yaml"),
+            "keys.json": json!({"apiVersion": "v1", "kind": "List", "items": keys}).to_string(),
+        },
+    });
+    agents.apply(&[folder])?;
+
+    let image = &ground()?.python;
+    let run =
+        "exec /postern run -f /policy --summary none -- python3 /program/traffic.py 2>/dev/null";
+    let mut laptop = without_postern(pod("laptop", image, &["sh", "-c", run]));
+    let program = image::programs(&Cache::open()?)?.postern;
+    let mounts = json!([
+        {"name": "programs", "mountPath": "/program"},
+        {"name": "policy", "mountPath": "/policy"},
+        {"name": "postern", "mountPath": "/postern", "readOnly": true},
+    ]);
+    laptop["spec"]["containers"][0]["volumeMounts"] = mounts;
+    laptop["spec"]["volumes"] = json!([
+        {"name": "programs", "configMap": {"name": "programs"}},
+        {"name": "policy", "secret": {"secretName": "policy"}},
+        {"name": "postern", "hostPath": {"path": program, "type": "File"}},
+    ]);
+    let command = ["python3", "/program/traffic.py"];
+    same_result_in(&agents, &laptop, image, &command, 20)
 }
 
 #[test]
