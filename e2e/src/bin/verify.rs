@@ -331,9 +331,9 @@ fn deny(cache: &Cache) -> Result<Command> {
     let mut command = Command::new(home.join("bin/cargo-deny"));
     command
         .args([
-            "check",
             "--config",
             ".deny.toml",
+            "check",
             "bans",
             "licenses",
             "sources",
