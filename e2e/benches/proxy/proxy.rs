@@ -24,7 +24,7 @@ pub(crate) struct Proxy {
     pub(crate) program: PathBuf,
     /// The program's arguments.
     pub(crate) args: Vec<String>,
-    /// What stands in its environment beside ours.
+    /// Its whole environment.
     pub(crate) environment: Vec<(&'static str, PathBuf)>,
     /// Where callers connect to.
     pub(crate) address: SocketAddr,
@@ -50,6 +50,7 @@ impl Proxy {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
+            .env_clear()
             .envs(self.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
