@@ -5,7 +5,7 @@ use postern_crds::Route;
 
 /// Headers that carry a credential in one API or another; removed on every route, whichever header the route itself uses. They are also the
 /// places where the caller's own placeholder may stand.
-const CREDENTIAL_HEADERS: [HeaderName; 4] = [
+static CREDENTIAL_HEADERS: [HeaderName; 4] = [
     header::AUTHORIZATION,
     HeaderName::from_static("x-api-key"),
     HeaderName::from_static("api-key"),
@@ -13,7 +13,7 @@ const CREDENTIAL_HEADERS: [HeaderName; 4] = [
 ];
 
 /// Removed on every route as well, but no place for a placeholder.
-const AMBIENT_HEADERS: [HeaderName; 2] = [header::COOKIE, header::PROXY_AUTHORIZATION];
+static AMBIENT_HEADERS: [HeaderName; 2] = [header::COOKIE, header::PROXY_AUTHORIZATION];
 
 /// Query parameters that carry a credential: Google's `key`, and the two other spellings in use.
 const CREDENTIAL_PARAMETERS: [&str; 3] = ["key", "api_key", "access_token"];
