@@ -298,6 +298,7 @@ async fn an_upstream_that_does_not_finish_its_handshake_is_given_up() {
     let mut config = Config::on_free_ports(Source::Fixed(Box::new(identity.bundle())));
     config.connect_timeout = Duration::from_millis(200);
     let sidecar = Sidecar::with(config).await;
+    let started = std::time::Instant::now();
     // All at a time, so that those who wait for another's handshake are seen to be given up too.
     let mut calls = tokio::task::JoinSet::new();
     for _ in 0..5 {
@@ -308,6 +309,8 @@ async fn an_upstream_that_does_not_finish_its_handshake_is_given_up() {
         assert_eq!(answer.status, StatusCode::GATEWAY_TIMEOUT);
         assert_eq!(answer.reason(), Some("upstream_timeout"));
     }
+    // Far from the default, and far from five times one's own.
+    assert!(started.elapsed() < Duration::from_secs(5));
 }
 
 #[tokio::test]
