@@ -101,7 +101,15 @@ impl Folder {
 
     /// `postern run -f FOLDER`, to be completed.
     pub(crate) fn run(&self) -> Run {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_postern"));
+        // In the folder, since another user may not be allowed to where it was built. A link, where it can be: a file that was just written
+        // may still be open in a child of another test, and then it cannot be run.
+        let (built, program) = (env!("CARGO_BIN_EXE_postern"), self.path().join("postern"));
+        if !program.exists() {
+            fs::hard_link(built, &program)
+                .or_else(|_| fs::copy(built, &program).map(drop))
+                .unwrap();
+        }
+        let mut command = Command::new(program);
         command.args(["run", "-f"]).arg(self.path());
         Run::of(command)
     }
