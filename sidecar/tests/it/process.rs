@@ -12,7 +12,7 @@ use http::StatusCode;
 use rustix::process::{Pid, Signal};
 use tokio::net::TcpStream;
 
-use crate::support::{Client, Identity, Protocol, Upstream, eventually};
+use crate::support::{Client, Identity, Protocol, Upstream, eventually, program_in};
 
 /// A process that does not outlive its test.
 struct Program(Child);
@@ -47,16 +47,7 @@ fn free_port() -> u16 {
 /// Starts `postern serve` on the bundle in `directory`, and waits until it is ready.
 async fn serve(directory: &Path) -> (Program, std::net::SocketAddr) {
     let (data, admin) = (free_port(), free_port());
-    // Beside the bundle, since the user below may not be allowed to where it was built.
-    let program = directory.join("postern");
-    let built = env!("CARGO_BIN_EXE_postern");
-    // A link, where it can be: a file that was just written may still be open in a child of another test, and then it cannot be run.
-    if !program.exists() {
-        fs::hard_link(built, &program)
-            .or_else(|_| fs::copy(built, &program).map(drop))
-            .unwrap();
-    }
-    let mut command = Command::new(program);
+    let mut command = Command::new(program_in(directory));
     command
         .arg("serve")
         .args(["--bundle-dir", directory.to_str().unwrap()])

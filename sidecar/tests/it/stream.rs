@@ -14,7 +14,7 @@ use tokio::{
 };
 
 use crate::support::{
-    Body, Client, Identity, Protocol, Upstream, eventually, line_of, soon, stream,
+    Body, Client, Identity, Protocol, Sidecar, Upstream, eventually, line_of, soon, stream,
 };
 
 type Sender = mpsc::UnboundedSender<std::io::Result<Frame<Bytes>>>;
@@ -125,18 +125,7 @@ async fn an_answer_shorter_than_announced_does_not_end_cleanly() {
             .await
             .unwrap();
     });
-    let upstream = Upstream::ok(Protocol::Plaintext).await;
-    let sidecar = Identity::new()
-        .at(
-            "openai",
-            "openai",
-            &upstream,
-            &format!("http://{address}/v1"),
-            "k",
-        )
-        .allowing_all()
-        .serve()
-        .await;
+    let sidecar = Sidecar::to_plaintext(address).await;
     let mut client = sidecar.client().await;
     let mut response = open(&mut client).await;
     assert_eq!(next(&mut response).await.unwrap().unwrap(), "short");
@@ -155,18 +144,7 @@ async fn an_upstream_that_closes_without_an_answer_is_a_bad_gateway() {
             let _ = stream.read(&mut [0; 4096]).await.unwrap();
         }
     });
-    let upstream = Upstream::ok(Protocol::Plaintext).await;
-    let sidecar = Identity::new()
-        .at(
-            "openai",
-            "openai",
-            &upstream,
-            &format!("http://{address}/v1"),
-            "k",
-        )
-        .allowing_all()
-        .serve()
-        .await;
+    let sidecar = Sidecar::to_plaintext(address).await;
     let answer = sidecar.client().await.post("/openai/v1/chat", "{}").await;
     assert_eq!(answer.status, 502);
     assert_eq!(answer.reason(), Some("upstream_broken"));
@@ -202,18 +180,7 @@ async fn a_caller_that_leaves_ends_the_call_at_the_upstream() {
 async fn a_caller_that_leaves_before_the_answer_ends_the_call_at_the_upstream() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let upstream = Upstream::ok(Protocol::Plaintext).await;
-    let sidecar = Identity::new()
-        .at(
-            "openai",
-            "openai",
-            &upstream,
-            &format!("http://{address}/v1"),
-            "k",
-        )
-        .allowing_all()
-        .serve()
-        .await;
+    let sidecar = Sidecar::to_plaintext(address).await;
     let mut caller = TcpStream::connect(sidecar.address).await.unwrap();
     let request = format!(
         "GET /openai/v1/slow-thought HTTP/1.1\r\nhost: {}\r\n\r\n",
@@ -243,18 +210,7 @@ async fn a_caller_that_leaves_before_the_answer_ends_the_call_at_the_upstream() 
 async fn a_request_is_streamed_too() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let upstream = Upstream::ok(Protocol::Plaintext).await;
-    let sidecar = Identity::new()
-        .at(
-            "openai",
-            "openai",
-            &upstream,
-            &format!("http://{address}/v1"),
-            "k",
-        )
-        .allowing_all()
-        .serve()
-        .await;
+    let sidecar = Sidecar::to_plaintext(address).await;
     let mut caller = TcpStream::connect(sidecar.address).await.unwrap();
     let head = format!(
         "POST /openai/v1/audio HTTP/1.1\r\nhost: {}\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n",

@@ -2,11 +2,13 @@
 
 mod client;
 mod log;
+mod program;
 mod sidecar;
 mod upstream;
 
 pub(crate) use client::{Answer, Client, raw};
 pub(crate) use log::{line_of, whole_log};
+pub(crate) use program::program_in;
 pub(crate) use sidecar::{Identity, Sidecar};
 pub(crate) use upstream::{Authority, Body, Protocol, Upstream, full, stream};
 

@@ -182,18 +182,7 @@ async fn a_connection_that_the_upstream_closed_is_passed_over() {
                 .unwrap();
         }
     });
-    let upstream = Upstream::ok(Protocol::Plaintext).await;
-    let sidecar = Identity::new()
-        .at(
-            "openai",
-            "openai",
-            &upstream,
-            &format!("http://{address}/v1"),
-            "k",
-        )
-        .allowing_all()
-        .serve()
-        .await;
+    let sidecar = Sidecar::to_plaintext(address).await;
     let mut client = sidecar.client().await;
     let mut served = 0;
     for _ in 0..20 {
@@ -324,18 +313,7 @@ async fn an_upstream_that_switches_protocols_unasked_is_not_followed() {
             let _ = stream.read(&mut [0; 4096]).await;
         }
     });
-    let upstream = Upstream::ok(Protocol::Plaintext).await;
-    let sidecar = Identity::new()
-        .at(
-            "openai",
-            "openai",
-            &upstream,
-            &format!("http://{address}/v1"),
-            "k",
-        )
-        .allowing_all()
-        .serve()
-        .await;
+    let sidecar = Sidecar::to_plaintext(address).await;
     let mut client = sidecar.client().await;
     let request = client
         .request("GET", "/openai/v1/realtime")

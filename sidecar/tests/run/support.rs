@@ -1,5 +1,7 @@
 //! What the tests are written in: a folder of policy files, the program started on it, and an upstream.
 
+#[path = "../it/support/program.rs"]
+mod program;
 #[expect(dead_code, reason = "these tests need less of it than those of `it`")]
 #[path = "../it/support/upstream.rs"]
 mod upstream;
@@ -12,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use program::program_in;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines},
     process::{Child, ChildStdout, Command},
@@ -101,15 +104,7 @@ impl Folder {
 
     /// `postern run -f FOLDER`, to be completed.
     pub(crate) fn run(&self) -> Run {
-        // In the folder, since another user may not be allowed to where it was built. A link, where it can be: a file that was just written
-        // may still be open in a child of another test, and then it cannot be run.
-        let (built, program) = (env!("CARGO_BIN_EXE_postern"), self.path().join("postern"));
-        if !program.exists() {
-            fs::hard_link(built, &program)
-                .or_else(|_| fs::copy(built, &program).map(drop))
-                .unwrap();
-        }
-        let mut command = Command::new(program);
+        let mut command = Command::new(program_in(self.path()));
         command.args(["run", "-f"]).arg(self.path());
         Run::of(command)
     }

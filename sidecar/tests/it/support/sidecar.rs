@@ -178,6 +178,18 @@ pub(crate) struct Sidecar {
 }
 
 impl Sidecar {
+    /// One whose credential `openai` leads, in plain text, to whatever listens at `address`; every call is allowed.
+    pub(crate) async fn to_plaintext(address: SocketAddr) -> Self {
+        // Lends its authority only; nothing is sent to it.
+        let bystander = Upstream::ok(Protocol::Plaintext).await;
+        let endpoint = format!("http://{address}/v1");
+        Identity::new()
+            .at("openai", "openai", &bystander, &endpoint, "k")
+            .allowing_all()
+            .serve()
+            .await
+    }
+
     /// One with this configuration.
     pub(crate) async fn with(config: Config) -> Self {
         super::log::start();
