@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
     Cluster,
     image::Image,
     pki::{Authority, Subject},
-    run,
 };
 
 /// Name of its Deployment, Service and Secret.
@@ -138,20 +138,19 @@ fn certificates(cluster: &Cluster, namespace: &str, hosts: &[&str]) -> Result<St
         group: None,
         hosts: &names,
     })?;
-    let indented = |pem: &str| {
-        pem.lines()
-            .map(|line| format!("    {line}\n"))
-            .collect::<String>()
-    };
-    let manifest = format!(
-        "apiVersion: v1\nkind: Secret\nmetadata: {{name: provider-tls, namespace: {namespace}}}\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: |\n{}  tls.key: |\n{}---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: provider-ca, namespace: {namespace}}}\ndata:\n  ca.crt: |\n{}",
-        indented(&identity.certificate),
-        indented(&identity.key),
-        indented(&authority.certificate())
-    );
-    run::output_with(
-        &manifest,
-        cluster.kubectl_command().args(["apply", "--filename", "-"]),
-    )?;
+    let metadata = |name: &str| json!({"name": name, "namespace": namespace});
+    let objects = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": metadata("provider-tls"),
+            "stringData": {"tls.crt": identity.certificate, "tls.key": identity.key},
+        },
+        {
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": metadata("provider-ca"),
+            "data": {"ca.crt": authority.certificate()},
+        },
+    ]});
+    cluster.apply(&objects.to_string())?;
     Ok(authority.certificate())
 }

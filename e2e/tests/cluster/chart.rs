@@ -212,14 +212,7 @@ fn chart_uninstall_leaves_agents_running_and_a_release_of_one_namespace_takes_ov
     let second = format!("sk-live-{}", random()?);
     agents.apply(&[secret("openai-key", &second)])?;
     agents.refresh()?;
-    until("a call with the new key", PATIENCE, || {
-        agent.ask()?.allowed()?;
-        ensure!(
-            !agents.received(&second)?.is_empty(),
-            "the old key is still in use"
-        );
-        Ok(())
-    })?;
+    agents.until_used(&second, &agent)?;
     let account = format!("--as=system:serviceaccount:{NAMESPACE}:{RELEASE}-controller");
     let may = |verb: &str, namespace: &str| {
         // It prints its answer, and says it by its exit code too.
@@ -288,6 +281,14 @@ fn chart_definitions_outlive_the_release() -> Result<()> {
     let keepsake = serde_json::json!({"apiVersion": format!("{group}/v1"), "kind": "Keepsake", "metadata": {"name": "one"}});
 
     let helm = |command: &[&str]| cluster.helm(command.iter().chain(&quiet));
+    let uninstall = || {
+        cluster.helm([
+            "uninstall",
+            namespace.name(),
+            "--namespace",
+            namespace.name(),
+        ])
+    };
     helm(&["install", namespace.name(), &chart])?;
     until("the definition to be served", PATIENCE, || {
         namespace.apply(&keepsake.to_string())
@@ -300,21 +301,11 @@ fn chart_definitions_outlive_the_release() -> Result<()> {
         "--set=crds.install=false",
     ])?;
     helm(&["upgrade", namespace.name(), &chart])?;
-    cluster.helm([
-        "uninstall",
-        namespace.name(),
-        "--namespace",
-        namespace.name(),
-    ])?;
+    uninstall()?;
     namespace.get(&definition, "one")?;
     // And the next release takes it up.
     helm(&["install", namespace.name(), &chart])?;
-    cluster.helm([
-        "uninstall",
-        namespace.name(),
-        "--namespace",
-        namespace.name(),
-    ])?;
+    uninstall()?;
     // One that somebody else made is left to them.
     cluster.kubectl([
         "annotate",
@@ -328,12 +319,7 @@ fn chart_definitions_outlive_the_release() -> Result<()> {
         printed.contains(&format!("stay as they are: {definition}")),
         "{printed}"
     );
-    cluster.helm([
-        "uninstall",
-        namespace.name(),
-        "--namespace",
-        namespace.name(),
-    ])?;
+    uninstall()?;
     namespace.get(&definition, "one")?;
     cluster.kubectl(["delete", "crd", &definition])?;
     Ok(())

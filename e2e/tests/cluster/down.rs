@@ -118,14 +118,7 @@ fn down_controller_stops_neither_traffic_nor_new_pods_and_rotations_wait() -> Re
     assert_eq!(agents.received(&second)?.len(), 0);
 
     controller.end()?;
-    until("a call with the new key", PATIENCE, || {
-        successor.ask()?.allowed()?;
-        ensure!(
-            !agents.received(&second)?.is_empty(),
-            "the old key is still in use"
-        );
-        Ok(())
-    })
+    agents.until_used(&second, &successor)
 }
 
 #[test]

@@ -87,14 +87,7 @@ impl Story {
 
         let second = format!("sk-live-{}", random()?);
         agents.apply(&[secret("openai-key", &second)])?;
-        until("a call with the new key", PATIENCE, || {
-            teller.ask()?.allowed()?;
-            ensure!(
-                !agents.received(&second)?.is_empty(),
-                "the old key is still in use"
-            );
-            Ok(())
-        })?;
+        agents.until_used(&second, &teller)?;
         // A key that no header can carry is an error in every part of the way.
         agents.apply(&[secret(
             "anthropic-key",

@@ -56,14 +56,7 @@ fn rotate_at_once_when_asked_for_although_the_interval_is_an_hour() -> Result<()
     let second = format!("sk-live-{}", random()?);
     agents.apply(&[secret("openai-key", &second)])?;
     agents.refresh()?;
-    until("a call with the new key", PATIENCE, || {
-        agent.ask()?.allowed()?;
-        ensure!(
-            !agents.received(&second)?.is_empty(),
-            "the old key is still in use"
-        );
-        Ok(())
-    })
+    agents.until_used(&second, &agent)
 }
 
 #[test]

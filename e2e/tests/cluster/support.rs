@@ -6,12 +6,12 @@ mod machine;
 mod pods;
 
 use std::{
-    fs::File,
-    io::{self, Read, Write},
+    io::{self, Write},
     sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use anyhow::{Result, anyhow};
+pub(crate) use postern_e2e::random;
 use postern_e2e::{Cache, House, Provider, image};
 
 pub(crate) use self::{
@@ -83,11 +83,4 @@ pub(crate) fn complain(what: &str, result: &Result<()>) {
     if let Err(error) = result {
         let _ = writeln!(io::stderr(), "{what}: {error:#}");
     }
-}
-
-/// Thirty-two hexadecimal digits that nobody else has.
-pub(crate) fn random() -> Result<String> {
-    let mut bytes = [0; 16];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 use postern_e2e::{
-    Cache, Cluster, House, Provider, cluster::Status, house, house::Images, image, step, until,
+    Cache, Cluster, House, Provider, cluster::Status, house, house::Images, image, random, step,
+    until,
 };
 
 use crate::args::{Args, Command};
@@ -58,14 +59,7 @@ fn demo(args: &Args) -> Result<()> {
     House::install(cluster.clone(), images)?;
 
     // A namespace of an earlier run goes first: every run shows the whole way.
-    cluster.kubectl([
-        "delete",
-        "namespace",
-        NAMESPACE,
-        "--ignore-not-found",
-        "--wait",
-        "--timeout=120s",
-    ])?;
+    delete_namespace(&cluster)?;
     cluster.kubectl(["create", "namespace", NAMESPACE])?;
     cluster.kubectl([
         "label",
@@ -82,7 +76,8 @@ fn demo(args: &Args) -> Result<()> {
         },
     )?;
 
-    let key = random_key()?;
+    // As OpenAI's keys look.
+    let key = format!("sk-live-{}", random()?);
     let pod = step(
         "agent",
         "a Secret, an AgentIdentity, an EgressPolicy, and a Deployment with one annotation",
@@ -182,14 +177,7 @@ fn down(args: &Args) -> Result<()> {
 /// Removes the demo from a cluster that goes on. On another's cluster the release and the custom resources go too: the demo made them.
 fn remove(cluster: &Cluster, whole: bool) -> Result<()> {
     step("removal", "the demo's namespace and what is in it", || {
-        cluster.kubectl([
-            "delete",
-            "namespace",
-            NAMESPACE,
-            "--ignore-not-found",
-            "--wait",
-            "--timeout=120s",
-        ])
+        delete_namespace(cluster)
     })?;
     if whole {
         step("removal", "the release and its custom resources", || {
@@ -219,10 +207,16 @@ fn remove(cluster: &Cluster, whole: bool) -> Result<()> {
     Ok(())
 }
 
-/// A key as OpenAI's look, that nobody else has.
-fn random_key() -> Result<String> {
-    let mut bytes = [0; 16];
-    std::io::Read::read_exact(&mut std::fs::File::open("/dev/urandom")?, &mut bytes)?;
-    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!("sk-live-{digits}"))
+/// Deletes the demo's namespace, if it is there, and waits until it is gone.
+fn delete_namespace(cluster: &Cluster) -> Result<()> {
+    cluster
+        .kubectl([
+            "delete",
+            "namespace",
+            NAMESPACE,
+            "--ignore-not-found",
+            "--wait",
+            "--timeout=120s",
+        ])
+        .map(drop)
 }

@@ -2,11 +2,11 @@
 
 use std::{fs, time::Duration};
 
-use anyhow::{Context, Result};
-use postern_e2e::{Namespace, house, provider::Received};
+use anyhow::{Context, Result, ensure};
+use postern_e2e::{Namespace, PATIENCE, house, provider::Received, until};
 use serde_json::{Map, Value, json};
 
-use super::{Turn, ground, random};
+use super::{Agent, Turn, ground, random};
 
 /// Longer than all tests take.
 const WHOLE_RUN: Duration = Duration::from_secs(3600);
@@ -103,6 +103,18 @@ impl Agents {
                 &annotation,
             ])
             .map(drop)
+    }
+
+    /// Waits until a call of `agent`, each of which must succeed, arrives with `key`.
+    pub(crate) fn until_used(&self, key: &str, agent: &Agent<'_>) -> Result<()> {
+        until("a call with the new key", PATIENCE, || {
+            agent.ask()?.allowed()?;
+            ensure!(
+                !self.received(key)?.is_empty(),
+                "the old key is still in use"
+            );
+            Ok(())
+        })
     }
 
     /// The requests that the provider received with `key`, oldest first.
