@@ -7,12 +7,14 @@ use crate::egress_policy::{Action, EgressPolicySpec};
 
 mod compile;
 mod fit;
+mod limit;
 mod path;
 #[cfg(test)]
 mod tests;
 
 pub use compile::{check, compile};
 pub use fit::{unknown_credentials, unreachable_paths};
+pub use limit::{BudgetExceeded, Limit, Measure};
 pub use path::Pattern;
 
 /// All policies of one identity, ready to decide.

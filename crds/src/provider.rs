@@ -78,8 +78,24 @@ pub enum Dialect {
     OpenRouter,
     /// Anthropic messages.
     Anthropic,
-    /// Google's Generative Language API.
+    /// Google's Generative Language API, and Vertex AI's.
     Gemini,
+    /// Azure OpenAI: OpenAI's format, with the deployment in the path.
+    AzureOpenAi,
+    /// AWS Bedrock's runtime.
+    Bedrock,
+    /// Mistral: OpenAI's format but for some operations of its own.
+    Mistral,
+    /// Cohere.
+    Cohere,
+    /// Ollama's native API, and the one like OpenAI's beside it.
+    Ollama,
+    /// Pinecone.
+    Pinecone,
+    /// Qdrant.
+    Qdrant,
+    /// Weaviate.
+    Weaviate,
     /// Anything else: plain HTTP with JSON errors.
     Plain,
 }

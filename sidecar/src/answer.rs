@@ -42,15 +42,9 @@ pub(crate) fn render(
         HeaderName::from_static(REQUEST_ID_HEADER),
         request_id.clone(),
     );
-    match dialect {
-        Dialect::OpenAi | Dialect::OpenRouter => {
-            headers.insert(HeaderName::from_static("x-request-id"), request_id.clone())
-        }
-        Dialect::Anthropic => {
-            headers.insert(HeaderName::from_static("request-id"), request_id.clone())
-        }
-        Dialect::Gemini | Dialect::Plain => None,
-    };
+    for (name, value) in vendor_headers(dialect, status, request_id) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
     if !error.is_worth_a_retry() {
         headers.insert(
             HeaderName::from_static("x-should-retry"),
@@ -67,6 +61,34 @@ pub(crate) fn render(
     response
 }
 
+/// The headers in which the dialect's clients look for the request's id, and for the kind of an error.
+fn vendor_headers(
+    dialect: Dialect,
+    status: StatusCode,
+    request_id: &HeaderValue,
+) -> Vec<(&'static str, HeaderValue)> {
+    match dialect {
+        Dialect::OpenAi | Dialect::OpenRouter | Dialect::AzureOpenAi | Dialect::Mistral => {
+            vec![("x-request-id", request_id.clone())]
+        }
+        Dialect::Anthropic => vec![("request-id", request_id.clone())],
+        Dialect::Bedrock => vec![
+            ("x-amzn-requestid", request_id.clone()),
+            (
+                "x-amzn-errortype",
+                HeaderValue::from_static(Kind::of(status).amazon()),
+            ),
+        ],
+        Dialect::Gemini
+        | Dialect::Cohere
+        | Dialect::Ollama
+        | Dialect::Pinecone
+        | Dialect::Qdrant
+        | Dialect::Weaviate
+        | Dialect::Plain => Vec::new(),
+    }
+}
+
 fn body(
     dialect: Dialect,
     status: StatusCode,
@@ -76,7 +98,7 @@ fn body(
 ) -> Value {
     let kind = Kind::of(status);
     match dialect {
-        Dialect::OpenAi => {
+        Dialect::OpenAi | Dialect::AzureOpenAi | Dialect::Mistral => {
             json!({"error": {"message": message, "type": kind.openai(), "param": null, "code": reason}})
         }
         // Its client insists on a number where OpenAI has a word.
@@ -89,8 +111,14 @@ fn body(
         Dialect::Gemini => {
             json!({"error": {"code": status.as_u16(), "message": message, "status": kind.google()}})
         }
+        Dialect::Bedrock => json!({"message": message}),
+        Dialect::Pinecone => {
+            json!({"error": {"code": kind.google(), "message": message}, "status": status.as_u16()})
+        }
+        Dialect::Qdrant => json!({"status": {"error": message}, "time": 0.0}),
+        Dialect::Weaviate => json!({"error": [{"message": message}]}),
         // `error` is where Ollama's client looks, `message` where Cohere's does, `detail.error` where Tavily's does.
-        Dialect::Plain => json!({
+        Dialect::Cohere | Dialect::Ollama | Dialect::Plain => json!({
             "error": message,
             "message": message,
             "detail": {"error": message},
@@ -106,6 +134,7 @@ enum Kind {
     Denied,
     Malformed,
     Unknown,
+    Limited,
     Upstream,
     Timeout,
 }
@@ -115,6 +144,7 @@ impl Kind {
         match status {
             StatusCode::FORBIDDEN => Self::Denied,
             StatusCode::NOT_FOUND => Self::Unknown,
+            StatusCode::TOO_MANY_REQUESTS => Self::Limited,
             StatusCode::GATEWAY_TIMEOUT => Self::Timeout,
             status if status.is_server_error() => Self::Upstream,
             _ => Self::Malformed,
@@ -125,6 +155,7 @@ impl Kind {
         match self {
             Self::Denied => "policy_denied",
             Self::Malformed | Self::Unknown => "invalid_request_error",
+            Self::Limited => "rate_limit_exceeded",
             Self::Upstream | Self::Timeout => "upstream_error",
         }
     }
@@ -134,8 +165,21 @@ impl Kind {
             Self::Denied => "permission_error",
             Self::Malformed => "invalid_request_error",
             Self::Unknown => "not_found_error",
+            Self::Limited => "rate_limit_error",
             Self::Upstream => "api_error",
             Self::Timeout => "timeout_error",
+        }
+    }
+
+    /// Bedrock's exceptions: <https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html>.
+    fn amazon(self) -> &'static str {
+        match self {
+            Self::Denied => "AccessDeniedException",
+            Self::Malformed => "ValidationException",
+            Self::Unknown => "ResourceNotFoundException",
+            Self::Limited => "ThrottlingException",
+            Self::Upstream => "ServiceUnavailableException",
+            Self::Timeout => "ModelTimeoutException",
         }
     }
 
@@ -144,6 +188,7 @@ impl Kind {
             Self::Denied => "PERMISSION_DENIED",
             Self::Malformed => "INVALID_ARGUMENT",
             Self::Unknown => "NOT_FOUND",
+            Self::Limited => "RESOURCE_EXHAUSTED",
             Self::Upstream => "UNAVAILABLE",
             Self::Timeout => "DEADLINE_EXCEEDED",
         }
