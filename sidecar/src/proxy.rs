@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use crate::{
     access::{AccessLog, Exchange},
     answer,
-    body::{RequestBody, ResponseBody},
+    body::{CallerBody, RequestBody, ResponseBody},
     error::Error,
     listener::HeadError,
     proxy::{authority::OwnNames, path::NormalPath},
@@ -127,7 +127,11 @@ impl Proxy {
                 target,
                 headers: parts.headers,
                 accepts_trailers,
-                body: RequestBody::new(body, exchange.sent(), binding.route.header.clone()),
+                body: RequestBody::new(
+                    CallerBody::Unread(body),
+                    exchange.sent(),
+                    binding.route.header.clone(),
+                ),
             })
             .await?;
         headers::strip_response(response.headers_mut());
