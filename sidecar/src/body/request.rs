@@ -19,10 +19,6 @@ use crate::{
 };
 
 /// A caller's body, as far as it was read before it is sent on.
-#[expect(
-    dead_code,
-    reason = "the stage that reads a body comes with the next change"
-)]
 pub(crate) enum CallerBody {
     /// Not at all: it passes as it comes.
     Unread(Incoming),
@@ -63,10 +59,6 @@ impl CallerBody {
 }
 
 /// One buffer of all `parts`; no copy where there is one.
-#[expect(
-    dead_code,
-    reason = "the stage that reads a body comes with the next change"
-)]
 fn joined(mut parts: VecDeque<Bytes>, length: usize) -> Bytes {
     if parts.len() <= 1 {
         return parts.pop_front().unwrap_or_default();
