@@ -112,7 +112,7 @@ pub enum Models {
 }
 
 /// One model that a call names.
-#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Model {
     /// As the call writes it. An `Allow` is about this spelling alone.
@@ -120,6 +120,10 @@ pub struct Model {
     /// Other names of what it reaches, as the model under a fine-tuned one, or the one behind `openai/` or an ARN. A `Deny` is about these too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
+    /// Whether the name is only a handle, as of a provisioned throughput or a deployment: any model may stand behind it. An `Allow` may name the
+    /// handle; every `Deny` of a model is about it, whichever model that is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub opaque: bool,
 }
 
 impl Model {
@@ -127,7 +131,15 @@ impl Model {
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
-            aliases: Vec::new(),
+            ..Self::default()
+        }
+    }
+
+    /// A model behind a name that does not tell which.
+    pub fn opaque(name: impl Into<String>) -> Self {
+        Self {
+            opaque: true,
+            ..Self::new(name)
         }
     }
 }
