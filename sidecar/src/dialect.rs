@@ -1,0 +1,165 @@
+//! What a call says, in the words of its vendor's API: method, path, headers and body become one [`Call`].
+//!
+//! Every reader is a pure function over bytes, one file a wire format. *Architecture invariant: any doubt makes a call unreadable or its models
+//! hidden, never harmless.* An operation that is not known may do anything; a body that two servers may read differently is refused.
+
+use std::collections::BTreeMap;
+
+use http::HeaderMap;
+use postern_crds::{
+    facts::{Call, Models, Operation},
+    provider::Dialect,
+};
+
+mod draft;
+pub(crate) mod encoding;
+mod estimate;
+pub(crate) mod json;
+mod media;
+mod model;
+mod openai;
+mod query;
+
+/// A request's head, as far as a wire format speaks of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'a> {
+    /// The wire format of the route.
+    pub(crate) dialect: Dialect,
+    /// In capitals.
+    pub(crate) method: &'a str,
+    /// As it will be sent: normalised, without the query.
+    pub(crate) path: &'a str,
+    /// What every path of the route starts with: [`postern_crds::Route::base_path`].
+    pub(crate) base_path: &'a str,
+    /// As it will be sent.
+    pub(crate) query: Option<&'a str>,
+    /// Which model stands behind which deployment, where the identity says so.
+    pub(crate) deployments: &'a BTreeMap<String, String>,
+}
+
+/// A whole request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request<'a> {
+    /// Its head.
+    pub(crate) head: Head<'a>,
+    /// Its headers, as the caller sent them.
+    pub(crate) headers: &'a HeaderMap,
+    /// Its body, with the content encoding taken off: [`encoding::decode`].
+    pub(crate) body: &'a [u8],
+}
+
+/// Why a call cannot be read in one way only. It quotes nothing of the body.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Unreadable {
+    /// The JSON is not strict, or a member has another type than the API says.
+    #[error("{0}")]
+    Json(#[from] json::Error),
+    /// `Content-Type` is missing, twice there, malformed, or another than the operation takes.
+    #[error("the Content-Type must be {0}")]
+    ContentType(&'static str),
+    /// A query that can be read in two ways.
+    #[error("the query has a malformed percent-encoding")]
+    Query,
+    /// The operation needs a model and the call names none.
+    #[error("the call names no model; set `model`")]
+    NoModel,
+    /// A model's name that no vendor has.
+    #[error(
+        "the model's name must be 1 to {} printable ASCII characters without spaces",
+        model::MAX_NAME
+    )]
+    ModelName,
+    /// A header that asks for another method than the request's own.
+    #[error("a header asks for another method; send the request with that method")]
+    MethodOverride,
+}
+
+impl Unreadable {
+    /// The same, with the member in which it was found, unless one deeper inside is named.
+    fn within(mut self, field: &'static str) -> Self {
+        if let Self::Json(error) = &mut self {
+            error.field.get_or_insert(field);
+        }
+        self
+    }
+}
+
+impl Head<'_> {
+    /// The path below the route's base path, as the vendor's documentation writes it: `/chat/completions`.
+    fn resource(&self) -> &str {
+        self.path.strip_prefix(self.base_path).unwrap_or(self.path)
+    }
+
+    /// The resource's segments. A trailing slash gives an empty last one, which no known operation has.
+    fn segments(&self) -> Vec<&str> {
+        self.resource().split('/').skip(1).collect()
+    }
+}
+
+/// What method, path and query alone tell. Models that stand in the body are [`Models::Hidden`].
+pub(crate) fn head(head: &Head<'_>) -> Call {
+    match head.dialect {
+        Dialect::OpenAi | Dialect::OpenRouter => openai::head(head),
+        Dialect::AzureOpenAi
+        | Dialect::Anthropic
+        | Dialect::Gemini
+        | Dialect::Bedrock
+        | Dialect::Mistral
+        | Dialect::Cohere
+        | Dialect::Ollama
+        | Dialect::Pinecone
+        | Dialect::Qdrant
+        | Dialect::Weaviate
+        | Dialect::Plain => unknown(),
+    }
+}
+
+/// The whole call.
+///
+/// # Errors
+/// [`Unreadable`] where two servers may read the request differently, or where the operation's own API would refuse it.
+pub(crate) fn read(request: &Request<'_>) -> Result<Call, Unreadable> {
+    refuse_method_override(request.headers)?;
+    let mut call = match request.head.dialect {
+        Dialect::OpenAi | Dialect::OpenRouter => openai::read(request)?,
+        Dialect::AzureOpenAi
+        | Dialect::Anthropic
+        | Dialect::Gemini
+        | Dialect::Bedrock
+        | Dialect::Mistral
+        | Dialect::Cohere
+        | Dialect::Ollama
+        | Dialect::Pinecone
+        | Dialect::Qdrant
+        | Dialect::Weaviate
+        | Dialect::Plain => unknown(),
+    };
+    call.body_bytes = request.body.len() as u64;
+    Ok(call)
+}
+
+/// A call of which nothing is known: it may do anything, with any model.
+fn unknown() -> Call {
+    Call {
+        operation: Operation::Unknown,
+        models: Models::Hidden,
+        n: 1,
+        ..Call::default()
+    }
+}
+
+/// Google's servers, Rails, Django REST and others take the method from such a header, past a rule about the request's own.
+fn refuse_method_override(headers: &HeaderMap) -> Result<(), Unreadable> {
+    const NAMES: [&str; 3] = [
+        "x-http-method-override",
+        "x-http-method",
+        "x-method-override",
+    ];
+    if NAMES.iter().any(|name| headers.contains_key(*name)) {
+        return Err(Unreadable::MethodOverride);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

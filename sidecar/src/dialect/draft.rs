@@ -1,0 +1,132 @@
+//! A call while it is being read.
+
+use postern_crds::facts::{Call, Model, Models, Operation};
+
+use super::{
+    Unreadable,
+    estimate::Tally,
+    json::{Error, Value},
+    model,
+};
+
+/// What was found so far. Readers add to it in whatever order the members come.
+#[derive(Debug, Default)]
+pub(super) struct Draft {
+    call: Call,
+    n: Option<u64>,
+    /// The weight of the input.
+    pub(super) input: Tally,
+}
+
+impl Draft {
+    /// A call for `operation` of which nothing else is known.
+    pub(super) fn new(operation: Operation) -> Self {
+        Self {
+            call: Call {
+                operation,
+                ..Call::default()
+            },
+            ..Self::default()
+        }
+    }
+
+    /// What the head of a call for `operation` tells when its model stands in the body.
+    pub(super) fn head(operation: Operation, models: Models) -> Call {
+        Call {
+            operation,
+            models,
+            n: 1,
+            ..Call::default()
+        }
+    }
+
+    /// A model that may answer. Once the models are hidden they stay so.
+    pub(super) fn model(&mut self, model: Model) {
+        match &mut self.call.models {
+            Models::None => self.call.models = Models::Named(vec![model]),
+            Models::Named(models) if !models.contains(&model) => models.push(model),
+            Models::Named(_) | Models::Hidden => {}
+        }
+    }
+
+    /// A model that may answer, by a member of the body.
+    ///
+    /// # Errors
+    /// Not a string, or not a model's name.
+    pub(super) fn model_member(&mut self, value: Value<'_, '_>) -> Result<(), Unreadable> {
+        let name = value.text()?;
+        self.model(model::named(&name)?);
+        Ok(())
+    }
+
+    /// Some other model may answer, and which cannot be told.
+    pub(super) fn hide_models(&mut self) {
+        self.call.models = Models::Hidden;
+    }
+
+    /// Whether a model is named, or known to be hidden.
+    pub(super) fn has_models(&self) -> bool {
+        self.call.models != Models::None
+    }
+
+    /// `stream`.
+    pub(super) fn stream(&mut self, value: Value<'_, '_>) -> Result<(), Error> {
+        if let Some(value) = value.optional()? {
+            self.call.stream = value.flag()?;
+        }
+        Ok(())
+    }
+
+    /// The answer comes as a stream, whatever the body says.
+    pub(super) fn streams(&mut self) {
+        self.call.stream = true;
+    }
+
+    /// A limit of the output; of several the largest counts.
+    pub(super) fn max_tokens(&mut self, value: Value<'_, '_>) -> Result<(), Error> {
+        if let Some(value) = value.optional()? {
+            self.call.max_tokens = self.call.max_tokens.max(Some(value.count()?));
+        }
+        Ok(())
+    }
+
+    /// A number of answers; of several (`n`, `best_of`) the largest counts.
+    pub(super) fn n(&mut self, value: Value<'_, '_>) -> Result<(), Error> {
+        if let Some(value) = value.optional()? {
+            self.n = self.n.max(Some(value.count()?));
+        }
+        Ok(())
+    }
+
+    /// A tool that the model may call.
+    pub(super) fn tool(&mut self, name: impl Into<String>) {
+        let name = name.into();
+        if !self.call.tools.contains(&name) {
+            self.call.tools.push(name);
+        }
+    }
+
+    /// One more message, turn or input item.
+    pub(super) fn message(&mut self) {
+        *self.call.messages.get_or_insert(0) += 1;
+    }
+
+    /// There is an image among the input.
+    pub(super) fn image(&mut self) {
+        self.call.has_images = true;
+    }
+
+    /// This many more texts are to be embedded.
+    pub(super) fn embeddings(&mut self, count: u64) {
+        *self.call.embeddings_count.get_or_insert(0) += count;
+    }
+
+    /// The finished call.
+    pub(super) fn finish(self) -> Call {
+        Call {
+            n: self.n.unwrap_or(1).max(1),
+            estimated_input_tokens: self.input.tokens(),
+            ..self.call
+        }
+    }
+}
