@@ -41,7 +41,14 @@ pub(super) fn named(name: &str) -> Result<Model, Unreadable> {
     Ok(Model {
         name: name.to_owned(),
         aliases,
+        opaque: is_opaque(name),
     })
+}
+
+/// Whether a name stands for whichever model its host chooses: OpenRouter's routers (`openrouter/auto`, and models that it shows under such
+/// names before their makers do) and presets (<https://openrouter.ai/docs/features/presets>).
+fn is_opaque(name: &str) -> bool {
+    name.starts_with("openrouter/") || name.contains("@preset/")
 }
 
 /// What is left of a name when one of the things that vendors add is taken off it.
@@ -88,6 +95,14 @@ mod tests {
         ] {
             assert_eq!(named(name).unwrap().aliases, aliases, "{name}");
         }
+    }
+
+    #[test]
+    fn a_router_or_a_preset_hides_the_model() {
+        for name in ["openrouter/auto", "@preset/cheap", "openai/gpt-5@preset/x"] {
+            assert!(named(name).unwrap().opaque, "{name}");
+        }
+        assert!(!named("openai/gpt-5").unwrap().opaque);
     }
 
     #[test]
