@@ -17,6 +17,15 @@ mod bundle;
 #[expect(dead_code, reason = "the stage that reads calls lands after it")]
 mod dialect;
 mod error;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "its stage in proxy.rs is being built"
+    )
+)]
+mod limits;
 mod listener;
 mod metrics;
 mod proxy;
