@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     agent_identity::AgentIdentitySpec,
+    egress_policy::{EgressPolicySpec, Mode, PolicyRule, Uninspected},
     policy::{self, NamedPolicy, Policy},
     route::{self, Route},
     secret::Secret,
@@ -20,8 +21,44 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The format that this version writes.
-pub const FORMAT: u32 = 1;
+/// The newest format that this version reads and writes. 2 added to policies what a reader of 1 does not know: modes, models, operations,
+/// tools, expressions, limits.
+pub const FORMAT: u32 = 2;
+
+/// The oldest format that says all of `policies`. A bundle is written in it, so that a sidecar from before an upgrade of the operator goes on
+/// with what it knows, is asked to be upgraded as soon as a policy says more, and never reads less than is meant.
+pub fn format(policies: &[NamedPolicy]) -> u32 {
+    let is_plain = |policy: &NamedPolicy| {
+        let EgressPolicySpec {
+            target_refs: _,
+            mode,
+            max_inspected_bytes,
+            rules,
+        } = &policy.spec;
+        *mode == Mode::default() && max_inspected_bytes.is_none() && rules.iter().all(is_plain_rule)
+    };
+    if policies.iter().all(is_plain) { 1 } else { 2 }
+}
+
+/// Whether a reader of format 1 knows all members of `rule`. Every member is named here, so that a new one is not forgotten.
+fn is_plain_rule(rule: &PolicyRule) -> bool {
+    let PolicyRule {
+        name: _,
+        to: _,
+        methods: _,
+        paths: _,
+        models,
+        operations,
+        tools,
+        uninspected,
+        action: _,
+    } = rule;
+    models.is_empty()
+        && operations.is_empty()
+        && tools.is_empty()
+        && *uninspected == Uninspected::default()
+}
+
 /// The largest bundle that is read: a Kubernetes Secret holds at most 1 MiB.
 pub const MAX_BYTES: usize = 1024 * 1024;
 

@@ -38,6 +38,16 @@ pub struct EgressPolicySpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["kind".into(), "name".into()]))]
     pub target_refs: Vec<TargetRef>,
 
+    /// Whether the rules and limits refuse calls, or only say which they would refuse. Absent means `Enforce`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mode: Mode,
+
+    /// How much of a body is read to decide about it, in bytes; of a longer one, rules that need its content know nothing (see `uninspected`).
+    /// Absent means 8 MiB, unless another policy of the identity says something; the smallest of all counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1024, max = 67_108_864))]
+    pub max_inspected_bytes: Option<u32>,
+
     /// The rules. Their order has no meaning: `Deny` wins over `Allow`, and what none allows is denied.
     #[schemars(length(max = 128))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
@@ -94,8 +104,48 @@ pub struct PolicyRule {
     #[schemars(length(max = 64), inner(length(min = 1, max = 512)))]
     pub paths: Vec<String>,
 
+    /// Models that the call names; absent means every model, and none. `*` stands for any run of characters, `?` for one. A rule that allows
+    /// wants every model of the call among them, spelled as here; a rule that denies is content with one, in any case and by any known alias.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(schema_with = "globs_schema")]
+    pub models: Vec<String>,
+
+    /// What the call asks for, as `chat`, `embeddings` or `vector.*`; absent means every operation. A rule that denies matches calls of unknown
+    /// operation too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(schema_with = "globs_schema")]
+    pub operations: Vec<String>,
+
+    /// Tools that the call offers to the model; absent means any. A rule that allows wants every tool of the call among them; a rule that denies
+    /// is content with one, in any case.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(schema_with = "globs_schema")]
+    pub tools: Vec<String>,
+
+    /// What to think of a call whose body is too long to be read, where the rule needs its content: `Deny`, the default, thinks the worst of it;
+    /// `Allow` lets a rule that allows match by what is known without the body, and keeps a rule that denies from matching.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub uninspected: Uninspected,
+
     /// What happens to a request that matches.
     pub action: Action,
+}
+
+/// Left out of what is written where it says nothing, so that a policy without it reads as before it existed.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+fn globs_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 64,
+        "items": { "type": "string", "minLength": 1, "maxLength": crate::policy::MAX_GLOB_BYTES, "pattern": "^[ -~]+$" }
+    })
 }
 
 fn methods_schema(_: &mut SchemaGenerator) -> Schema {
@@ -127,13 +177,33 @@ pub struct To {
 
 /// What happens to a request. The strongest action among the matching rules wins.
 #[derive(
-    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord,
+    JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash,
 )]
 pub enum Action {
     /// The request is sent.
     Allow,
     /// The request is refused, whatever other rules say.
     Deny,
+}
+
+/// Whether a policy is in force.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// What it says is done.
+    #[default]
+    Enforce,
+    /// What it would have done is logged and counted.
+    Observe,
+}
+
+/// What to think of a call that could not be read.
+#[derive(JsonSchema, Serialize, Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Uninspected {
+    /// The worst.
+    #[default]
+    Deny,
+    /// The best.
+    Allow,
 }
 
 /// What the controller found.

@@ -31,6 +31,24 @@ pub struct Facts<'a> {
     pub content: Content<'a>,
 }
 
+impl<'a> Facts<'a> {
+    /// What the head of a call says, for those who know no more of it: tests, and callers for whom [`Policy::needs`](crate::Policy::needs)
+    /// asks for no content.
+    pub fn of_head(credential: &'a str, method: &'a str, path: &'a str) -> Self {
+        Self {
+            credential,
+            method,
+            path,
+            host: "",
+            headers: Vec::new(),
+            identity: ("", ""),
+            pod: "",
+            now: Moment::default(),
+            content: Content::NotRead,
+        }
+    }
+}
+
 /// Headers that a rule may read. None of them carries a credential, and none is a name under which a vendor takes instructions.
 pub const READABLE_HEADERS: [&str; 8] = [
     "accept",

@@ -8,7 +8,7 @@
 //! | What may a user write? | [`agent_identity`], [`egress_policy`]; [`definition`] is what `kubectl apply -f crds/` installs |
 //! | What is known of a vendor? | [`provider`], with a file for each in `crds/providers/` |
 //! | Where does a call go, what does an application's environment hold? | [`route`], [`placeholder`] |
-//! | May this call be made? | [`policy`] |
+//! | May this call be made? | [`policy`], by [`facts`] |
 //! | What does a sidecar receive? | [`bundle`], with a [`secret`] in it as [`source`] lets it through |
 //! | What is it called? | [`names`] |
 //!
@@ -29,7 +29,7 @@
 //! assert_eq!(path, "/v1/chat/completions");
 //!
 //! let policy = policy::compile(&[policy]).expect("the policy is well formed");
-//! let decision = policy.decide(&Facts { credential: "llm", method: "POST", path: &path });
+//! let decision = policy.decide(&Facts::of_head("llm", "POST", &path)).decision;
 //! assert!(matches!(decision, Decision::Allow(rule) if rule.to_string() == "chat/chat"));
 //! # Ok::<(), yaml::Error>(())
 //! ```
@@ -57,7 +57,8 @@ pub mod yaml;
 pub use agent_identity::{AgentIdentity, AgentIdentitySpec, AgentIdentityStatus};
 pub use bundle::Bundle;
 pub use egress_policy::{EgressPolicy, EgressPolicySpec, EgressPolicyStatus};
-pub use policy::{Decision, Facts, Policy};
+pub use facts::Facts;
+pub use policy::{Decision, Policy, Verdict};
 pub use route::Route;
 pub use secret::Secret;
 pub use violation::Violation;

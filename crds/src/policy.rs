@@ -2,37 +2,76 @@
 //!
 //! Default deny. A request is measured against every rule of every policy; the strongest action among the matching rules wins (`Deny` over
 //! `Allow`); none matching is a denial. So the order of rules and policies has no meaning, and a policy can only tighten what another allows.
+//! The golden files in `crds/tests/golden` are this page as a table.
+//!
+//! # When a rule matches
+//!
+//! A rule matches when every member that it has does. What is not sure counts against the call: **any doubt denies**.
+//!
+//! | Member | A rule that allows | A rule that denies |
+//! |---|---|---|
+//! | `to`, `methods`, `paths` | one of them is the call's | the same |
+//! | `operations` | the call's is among them; an unknown one only by `unknown` or `*` | the same; and always an unknown one |
+//! | `models` | every model of the call is among them, spelled as it is written; no model is none of them, and neither are hidden ones | one of the call's models or its aliases is among them, in any case of ASCII; hidden ones always |
+//! | `tools` | every tool of the call is among them, which is so without tools; not where models are hidden, since tools may be too | one of the call's tools is among them, in any case; always where models are hidden |
+//!
+//! # A body that was not read
+//!
+//! Of a call whose body is longer than [`Policy::max_inspected_bytes`], models, tools and the like are unknown but for what the head tells (the
+//! operation; for some vendors the model). The head alone may settle a member: a model of the path that no glob of an `Allow` matches stays
+//! unmatched. Otherwise the rule's `uninspected` says what to think. `Deny`, the default: a rule that allows does not match, a rule that denies
+//! does. `Allow`: the other way round. Where no rule allows and one would have done so, or where only such a doubt denies, the decision is
+//! [`Decision::Uninspected`].
+//!
+//! # Policies that observe
+//!
+//! Rules of policies in `mode: Observe` decide nothing: what is done is the result of the enforcing policies alone, and
+//! [`Verdict::observed`] tells when all of them together would have had another. Where *every* policy observes, the call passes
+//! ([`Decision::Unenforced`]), and `observed` tells what they say. Where there is no policy, nothing passes.
 
-use crate::egress_policy::{Action, EgressPolicySpec};
+use crate::egress_policy::EgressPolicySpec;
 
 mod compile;
+mod decision;
+mod explain;
 mod fit;
+mod glob;
+mod label;
 mod limit;
+mod needs;
 mod path;
+mod rule;
 #[cfg(test)]
 mod tests;
 
 pub use compile::{check, compile};
+pub use decision::{Decision, Verdict};
+pub use explain::{Explanation, Matched, Miss};
 pub use fit::{unknown_credentials, unreachable_paths};
+pub use glob::Glob;
+pub(crate) use glob::MAX_BYTES as MAX_GLOB_BYTES;
 pub use limit::{BudgetExceeded, Limit, Measure};
+pub use needs::Needs;
 pub use path::Pattern;
+pub use rule::Member;
 
 /// All policies of one identity, ready to decide.
 #[derive(Clone, Debug, Default)]
 pub struct Policy {
-    rules: Vec<CompiledRule>,
+    /// Rules that deny before rules that allow, and among equals by name: the first that denies is the answer.
+    rules: Vec<rule::Rule>,
+    limits: Vec<Limit>,
+    /// Some policy enforces.
+    enforces: bool,
+    /// Some policy observes.
+    observes: bool,
+    /// The smallest that a policy asks for.
+    max_inspected_bytes: Option<usize>,
+    /// Globs of models, the most exact first.
+    models: Vec<Glob>,
 }
 
-#[derive(Clone, Debug)]
-struct CompiledRule {
-    id: RuleId,
-    credentials: Vec<String>,
-    methods: Vec<String>,
-    paths: Vec<Pattern>,
-    action: Action,
-}
-
-/// A rule's full name.
+/// A rule's full name, or a limit's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RuleId {
     /// The policy's name.
@@ -45,28 +84,6 @@ impl std::fmt::Display for RuleId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.policy, self.rule)
     }
-}
-
-/// What is known of a request when it is decided.
-#[derive(Clone, Copy, Debug)]
-pub struct Facts<'a> {
-    /// Name of the credential that its route belongs to.
-    pub credential: &'a str,
-    /// HTTP method, in capitals.
-    pub method: &'a str,
-    /// Path as it will be sent to the provider, normalised, without the query.
-    pub path: &'a str,
-}
-
-/// The answer for one request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Decision {
-    /// A rule allows it and none denies it.
-    Allow(RuleId),
-    /// A rule denies it.
-    Deny(RuleId),
-    /// No rule matches it.
-    NoRule,
 }
 
 /// A policy with its name, as it stands in a bundle.
@@ -85,35 +102,23 @@ pub struct NamedPolicy {
 /// HTTP methods that a rule can name: those of RFC 9110 section 9 but `CONNECT` and `TRACE`, which are never forwarded, and `PATCH` (RFC 5789).
 pub const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-impl Policy {
-    /// Decides one request. Pure, and linear in the number of rules.
-    pub fn decide(&self, facts: &Facts<'_>) -> Decision {
-        // Among equals the first by name, so that the answer does not depend on the order of rules either.
-        let strongest = self
-            .rules
-            .iter()
-            .filter(|rule| rule.matches(facts))
-            .max_by(|a, b| a.action.cmp(&b.action).then_with(|| b.id.cmp(&a.id)));
-        match strongest {
-            Some(rule) if rule.action == Action::Deny => Decision::Deny(rule.id.clone()),
-            Some(rule) => Decision::Allow(rule.id.clone()),
-            None => Decision::NoRule,
-        }
-    }
+/// How much of a body is read where no policy says: 8 MiB, which holds a long conversation with some images.
+pub const DEFAULT_MAX_INSPECTED_BYTES: usize = 8 * 1024 * 1024;
 
-    /// How many rules are in force.
+impl Policy {
+    /// How many rules are in force or observed.
     pub fn rule_count(&self) -> usize {
         self.rules.len()
     }
-}
 
-impl CompiledRule {
-    fn matches(&self, facts: &Facts<'_>) -> bool {
-        self.credentials
-            .iter()
-            .any(|name| name == "*" || name == facts.credential)
-            && (self.methods.is_empty() || self.methods.iter().any(|method| method == facts.method))
-            && (self.paths.is_empty()
-                || self.paths.iter().any(|pattern| pattern.matches(facts.path)))
+    /// The limits, of enforcing and of observing policies.
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
+    }
+
+    /// How much of a body is read to decide about it; a longer one is [`Uninspected`](crate::facts::Content::Uninspected).
+    pub fn max_inspected_bytes(&self) -> usize {
+        self.max_inspected_bytes
+            .unwrap_or(DEFAULT_MAX_INSPECTED_BYTES)
     }
 }

@@ -2,14 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{fs, path::Path};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
 
 use postern_crds::{
-    Decision, Facts, Policy,
-    policy::{self, NamedPolicy},
+    Facts, Policy,
+    egress_policy::Mode,
+    facts::{Call, Content},
+    policy::{self, Explanation, Matched, NamedPolicy},
     yaml,
 };
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -26,15 +34,49 @@ struct Golden {
 struct Case {
     /// Credential, method and path.
     request: String,
-    /// `Allow policy/rule`, `Deny policy/rule` or `NoRule`.
+    /// What is known of its content. Nothing is, where it is absent: the body was not read.
+    call: Option<Value>,
+    /// The body was too long to be read; `call` is what the head alone tells.
+    #[serde(default)]
+    uninspected: bool,
+    /// What is done, as [`Decision`](postern_crds::Decision) says it.
     decision: String,
+    /// What all policies together say, where it is told.
+    observed: Option<String>,
 }
 
 impl Case {
     /// Credential, method, path.
-    fn parts(&self) -> [&str; 3] {
+    fn head(&self) -> [&str; 3] {
         let parts: Vec<&str> = self.request.splitn(3, ' ').collect();
         parts.try_into().unwrap()
+    }
+
+    fn facts(&self) -> Facts<'_> {
+        let [credential, method, path] = self.head();
+        let content = match &self.call {
+            None => Content::NotRead,
+            Some(call) if self.uninspected => Content::Uninspected(Cow::Owned(read_call(call))),
+            Some(call) => Content::Read(Cow::Owned(read_call(call))),
+        };
+        Facts {
+            content,
+            ..Facts::of_head(credential, method, path)
+        }
+    }
+
+    /// All that is known of the request, by name.
+    fn parts(&self) -> BTreeMap<String, Value> {
+        let names = ["credential", "method", "path"].map(str::to_owned);
+        let mut parts: BTreeMap<String, Value> = names
+            .into_iter()
+            .zip(self.head().map(Value::from))
+            .collect();
+        parts.insert("uninspected".to_owned(), self.uninspected.into());
+        for (name, value) in self.call.iter().filter_map(Value::as_object).flatten() {
+            parts.insert(format!("call.{name}"), value.clone());
+        }
+        parts
     }
 
     fn is_allowed(&self) -> bool {
@@ -43,9 +85,24 @@ impl Case {
 
     /// Whether the two requests differ in one part only.
     fn is_next_to(&self, other: &Case) -> bool {
-        let pairs = self.parts().into_iter().zip(other.parts());
-        pairs.filter(|(one, other)| one != other).count() == 1
+        let (one, other) = (self.parts(), other.parts());
+        let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+        let differ = |name: &&&String| one.get(**name) != other.get(**name);
+        names.iter().filter(differ).count() == 1
     }
+}
+
+/// A call as the files write it: `models` is `hidden`, or a list of names and of models with aliases.
+fn read_call(call: &Value) -> Call {
+    let mut call = call.clone();
+    if let Some(models) = call["models"].as_array() {
+        let model = |model: &Value| match model {
+            Value::String(name) => json!({"name": name}),
+            other => other.clone(),
+        };
+        call["models"] = json!({"named": models.iter().map(model).collect::<Vec<_>>()});
+    }
+    serde_json::from_value(call).unwrap()
 }
 
 fn goldens() -> Vec<(String, Golden)> {
@@ -67,16 +124,7 @@ fn goldens() -> Vec<(String, Golden)> {
 }
 
 fn decided(policy: &Policy, case: &Case) -> String {
-    let [credential, method, path] = case.parts();
-    match policy.decide(&Facts {
-        credential,
-        method,
-        path,
-    }) {
-        Decision::Allow(rule) => format!("Allow {rule}"),
-        Decision::Deny(rule) => format!("Deny {rule}"),
-        Decision::NoRule => "NoRule".into(),
-    }
+    policy.decide(&case.facts()).decision.to_string()
 }
 
 #[test]
@@ -88,11 +136,13 @@ fn every_request_is_decided_as_written_in_any_order_of_rules() {
         for order in ["written", "reversed"] {
             let policy = policy::compile(&golden.policies).unwrap();
             for case in &golden.cases {
+                let verdict = policy.decide(&case.facts());
+                let observed = verdict.observed.map(|observed| observed.to_string());
                 assert_eq!(
-                    decided(&policy, case),
-                    case.decision,
-                    "{file}, {order}: {}",
-                    case.request
+                    (verdict.decision.to_string(), observed),
+                    (case.decision.clone(), case.observed.clone()),
+                    "{file}, {order}: {:?}",
+                    case.parts()
                 );
             }
             golden.policies.reverse();
@@ -100,6 +150,63 @@ fn every_request_is_decided_as_written_in_any_order_of_rules() {
                 .policies
                 .iter_mut()
                 .for_each(|policy| policy.spec.rules.reverse());
+        }
+    }
+}
+
+#[test]
+fn where_no_content_is_needed_it_changes_nothing() {
+    for (file, golden) in goldens()
+        .into_iter()
+        .filter(|(_, golden)| golden.violations.is_empty())
+    {
+        let policy = policy::compile(&golden.policies).unwrap();
+        for case in &golden.cases {
+            let [credential, method, path] = case.head();
+            if !policy.needs(credential, method, path).content {
+                let facts = Facts {
+                    content: Content::NotRead,
+                    ..case.facts()
+                };
+                assert_eq!(
+                    policy.decide(&facts).decision.passes(),
+                    policy.decide(&case.facts()).decision.passes(),
+                    "{file}: {:?}",
+                    case.parts()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_is_explained_is_what_is_decided() {
+    for (file, golden) in goldens()
+        .into_iter()
+        .filter(|(_, golden)| golden.violations.is_empty())
+    {
+        let policy = policy::compile(&golden.policies).unwrap();
+        for case in &golden.cases {
+            let explained = policy.explain(&case.facts());
+            let matched = |explanation: &&Explanation| explanation.matched == Matched::Yes;
+            let names: Vec<String> = explained
+                .iter()
+                .filter(matched)
+                .map(|explanation| explanation.rule.to_string())
+                .collect();
+            if let Some(rule) = case.decision.strip_prefix("Allow ") {
+                assert!(names.iter().any(|name| name == rule), "{file}: {names:?}");
+            }
+            let words_are_missing = |explanation: &Explanation| match &explanation.matched {
+                Matched::No(misses) => {
+                    misses.is_empty() || misses.iter().any(|miss| miss.why.is_empty())
+                }
+                Matched::Yes | Matched::Unread | Matched::Failed(_) => false,
+            };
+            assert!(
+                !explained.iter().any(words_are_missing),
+                "{file}: {explained:?}"
+            );
         }
     }
 }
@@ -130,8 +237,8 @@ fn beside_every_allowed_request_stands_one_that_is_not() {
                 .find(|other| !other.is_allowed() && case.is_next_to(other));
             assert!(
                 neighbour.is_some(),
-                "{file}: {} has no neighbour that is denied",
-                case.request
+                "{file}: {:?} has no neighbour that is denied",
+                case.parts()
             );
         }
     }
@@ -145,8 +252,9 @@ fn every_rule_matches_a_request_of_its_file() {
     {
         for policy in &golden.policies {
             for rule in &policy.spec.rules {
-                // Alone, since it may stand in the shadow of another on purpose.
+                // Alone, since it may stand in the shadow of another on purpose, or only observe.
                 let mut alone = policy.clone();
+                alone.spec.mode = Mode::Enforce;
                 alone.spec.rules.retain(|other| other.name == rule.name);
                 let alone = policy::compile(&[alone]).unwrap();
                 assert!(

@@ -64,11 +64,8 @@ fn request() -> impl Strategy<Value = (&'static str, &'static str, &'static str)
 }
 
 fn decide(policies: &[NamedPolicy], (credential, method, path): (&str, &str, &str)) -> Decision {
-    policy::compile(policies).unwrap().decide(&Facts {
-        credential,
-        method,
-        path,
-    })
+    let facts = Facts::of_head(credential, method, path);
+    policy::compile(policies).unwrap().decide(&facts).decision
 }
 
 fn is_allowed(decision: &Decision) -> bool {

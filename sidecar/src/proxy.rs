@@ -108,7 +108,9 @@ impl Proxy {
             .check(&parts.headers, &path, parts.uri.query(), &binding)?;
 
         let rule = policy::decide(&snapshot, &binding, &parts.method, &upstream_path)?;
-        exchange.allowed_by(rule);
+        if let Some(rule) = rule {
+            exchange.allowed_by(rule);
+        }
         let secret = credential::current(&binding)?; // no secret before the decision
         let origin = binding
             .origin

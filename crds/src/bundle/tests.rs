@@ -18,8 +18,8 @@ fn bundle() -> Bundle {
         },
     });
     Bundle {
-        format: FORMAT,
-        min_reader: FORMAT,
+        format: 1,
+        min_reader: 1,
         namespace: "agents".into(),
         identity: "bot".into(),
         spec: serde_json::from_value(spec).unwrap(),
@@ -189,25 +189,67 @@ fn bytes_that_are_no_document_are_refused() {
 #[test]
 fn a_newer_format_is_named_as_such_whatever_else_has_changed() {
     let bytes = document(|document| {
-        document["minReader"] = 2.into();
+        document["minReader"] = (FORMAT + 1).into();
         document["spec"] = "of another shape".into();
     });
     let error = refused(&bytes);
-    assert!(matches!(error, Error::TooNew(2)), "{error}");
+    assert!(
+        matches!(error, Error::TooNew(number) if number == FORMAT + 1),
+        "{error}"
+    );
     assert!(error.to_string().contains("upgrade the sidecar"));
-    let newer_but_readable = document(|document| document["format"] = 2.into());
+    let newer_but_readable = document(|document| document["format"] = (FORMAT + 1).into());
     assert!(Bundle::parse(&newer_but_readable).is_ok());
 }
 
 #[test]
 fn an_unknown_member_is_refused_where_it_could_narrow_a_rule() {
     refused(&document(|document| {
-        document["policies"][0]["spec"]["rules"][0]["models"] = serde_json::json!(["gpt-4o-mini"]);
+        document["policies"][0]["spec"]["rules"][0]["colours"] = serde_json::json!(["red"]);
     }));
     refused(&document(|document| {
         document["spec"]["credentials"][0]["inject"] = "x".into();
     }));
     assert!(Bundle::parse(&document(|document| document["writtenBy"] = "0.2.0".into())).is_ok());
+}
+
+#[test]
+fn what_the_first_format_cannot_say_asks_for_a_reader_of_the_second() {
+    let plain = bundle().policies;
+    assert_eq!(format(&[]), 1);
+    assert_eq!(format(&plain), 1);
+    let of_the_spec = [
+        serde_json::json!({"mode": "Observe"}),
+        serde_json::json!({"maxInspectedBytes": 4096}),
+    ];
+    let of_a_rule = [
+        serde_json::json!({"models": ["gpt-*"]}),
+        serde_json::json!({"operations": ["chat"]}),
+        serde_json::json!({"tools": ["search"]}),
+        serde_json::json!({"uninspected": "Allow"}),
+    ];
+    for (at, additions) in [
+        ("/0/spec", &of_the_spec[..]),
+        ("/0/spec/rules/0", &of_a_rule),
+    ] {
+        for addition in additions {
+            let mut document = serde_json::to_value(&plain).unwrap();
+            let members = document.pointer_mut(at).unwrap().as_object_mut().unwrap();
+            members.extend(addition.as_object().unwrap().clone());
+            let policies: Vec<NamedPolicy> = serde_json::from_value(document).unwrap();
+            assert_eq!(format(&policies), 2, "{addition}");
+            policy::compile(&policies).unwrap();
+        }
+    }
+    // The default, written out, is nothing new.
+    let mut document = serde_json::to_value(&plain).unwrap();
+    document[0]["spec"]["mode"] = "Enforce".into();
+    let policies: Vec<NamedPolicy> = serde_json::from_value(document).unwrap();
+    assert_eq!(format(&policies), 1);
+    assert_eq!(
+        serde_json::to_value(&policies).unwrap(),
+        serde_json::to_value(&plain).unwrap()
+    );
 }
 
 #[test]

@@ -1,11 +1,17 @@
 //! Reads policies and reports everything that is wrong with them.
 
-use super::{CompiledRule, METHODS, NamedPolicy, Pattern, Policy, RuleId};
+use std::ops::RangeInclusive;
+
+use super::{Glob, METHODS, NamedPolicy, Pattern, Policy, RuleId, label, rule::Rule};
 use crate::{
-    egress_policy::{EgressPolicySpec, PolicyRule},
+    egress_policy::{Action, EgressPolicySpec, Mode, PolicyRule},
+    facts::Operation,
     names::is_label,
     violation::Violation,
 };
+
+/// What `maxInspectedBytes` can be: less than a kilobyte would leave most calls unread, and more than 64 MiB would cost too much memory a call.
+const INSPECTED_BYTES: RangeInclusive<u32> = 1024..=64 * 1024 * 1024;
 
 /// Compiles the policies of one identity.
 ///
@@ -24,16 +30,36 @@ pub fn compile(policies: &[NamedPolicy]) -> Result<Policy, Vec<Violation>> {
             violations.push(Violation::new(&at, "there is another policy of this name"));
         }
         match compile_one(&named.name, &named.spec) {
-            Ok(rules) => policy.rules.extend(rules),
+            Ok(rules) => policy.add(&named.spec, rules),
             Err(found) => violations.extend(found.into_iter().map(|violation| {
                 Violation::new(format!("{at}: {}", violation.path), violation.message)
             })),
         }
     }
     if violations.is_empty() {
+        policy.rules.sort_by(|one, other| {
+            let denies_first = other.action.cmp(&one.action);
+            denies_first.then_with(|| one.id.cmp(&other.id))
+        });
+        policy.models = label::sorted(policy.rules.iter().flat_map(|rule| &rule.models));
         Ok(policy)
     } else {
         Err(violations)
+    }
+}
+
+impl Policy {
+    fn add(&mut self, spec: &EgressPolicySpec, rules: Vec<Rule>) {
+        self.rules.extend(rules);
+        match spec.mode {
+            Mode::Enforce => self.enforces = true,
+            Mode::Observe => self.observes = true,
+        }
+        let asked = spec.max_inspected_bytes.map(|bytes| bytes as usize);
+        self.max_inspected_bytes = match (self.max_inspected_bytes, asked) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
     }
 }
 
@@ -45,13 +71,22 @@ pub fn check(spec: &EgressPolicySpec) -> Result<(), Vec<Violation>> {
     compile_one("", spec).map(|_| ())
 }
 
-fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Vec<CompiledRule>, Vec<Violation>> {
+fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Vec<Rule>, Vec<Violation>> {
     let mut violations = Vec::new();
     let mut rules = Vec::new();
     if spec.target_refs.is_empty() {
         violations.push(Violation::new(
             "spec.targetRefs",
             "name at least one AgentIdentity",
+        ));
+    }
+    if spec
+        .max_inspected_bytes
+        .is_some_and(|bytes| !INSPECTED_BYTES.contains(&bytes))
+    {
+        violations.push(Violation::new(
+            "spec.maxInspectedBytes",
+            "must be 1024 (1 KiB) to 67108864 (64 MiB)",
         ));
     }
     for (index, rule) in spec.rules.iter().enumerate() {
@@ -71,7 +106,7 @@ fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Vec<CompiledRule
                 format!("{:?} names an earlier rule too", rule.name),
             ));
         }
-        match compile_rule(&at, policy, rule) {
+        match compile_rule(&at, policy, spec.mode, rule) {
             Ok(rule) => rules.push(rule),
             Err(found) => violations.extend(found),
         }
@@ -83,7 +118,12 @@ fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Vec<CompiledRule
     }
 }
 
-fn compile_rule(at: &str, policy: &str, rule: &PolicyRule) -> Result<CompiledRule, Vec<Violation>> {
+fn compile_rule(
+    at: &str,
+    policy: &str,
+    mode: Mode,
+    rule: &PolicyRule,
+) -> Result<Rule, Vec<Violation>> {
     let mut violations = Vec::new();
     let credentials = &rule.to.credentials;
     if credentials.is_empty() {
@@ -116,17 +156,77 @@ fn compile_rule(at: &str, policy: &str, rule: &PolicyRule) -> Result<CompiledRul
             )),
         }
     }
+    let models = globs(&format!("{at}.models"), &rule.models, &mut violations);
+    let tools = globs(&format!("{at}.tools"), &rule.tools, &mut violations);
+    let operations = operations(&format!("{at}.operations"), rule, &mut violations);
     if !violations.is_empty() {
         return Err(violations);
     }
-    Ok(CompiledRule {
+    Ok(Rule {
         id: RuleId {
             policy: policy.to_owned(),
             rule: rule.name.clone(),
         },
+        enforce: mode == Mode::Enforce,
         credentials: credentials.clone(),
         methods: rule.methods.clone(),
         paths,
+        operations,
+        models,
+        tools,
+        uninspected: rule.uninspected,
         action: rule.action,
     })
+}
+
+fn globs(at: &str, texts: &[String], violations: &mut Vec<Violation>) -> Vec<Glob> {
+    let mut globs = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        match Glob::parse(text) {
+            Ok(glob) => globs.push(glob),
+            Err(error) => {
+                violations.push(Violation::new(format!("{at}[{index}]"), error.to_string()));
+            }
+        }
+    }
+    globs
+}
+
+/// The operations that a rule names. An unknown one may be any: a rule that denies always means it, a rule that allows only where that is said.
+fn operations(at: &str, rule: &PolicyRule, violations: &mut Vec<Violation>) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (index, text) in rule.operations.iter().enumerate() {
+        let at = format!("{at}[{index}]");
+        let glob = match Glob::parse(text) {
+            Ok(glob) => glob,
+            Err(error) => {
+                violations.push(Violation::new(at, error.to_string()));
+                continue;
+            }
+        };
+        let is_meant = |operation: &&Operation| {
+            let is_said =
+                **operation != Operation::Unknown || ["*", "unknown"].contains(&glob.as_str());
+            is_said && glob.matches(operation.as_str())
+        };
+        let meant: Vec<Operation> = Operation::ALL.iter().filter(is_meant).copied().collect();
+        if meant.is_empty() {
+            let known: Vec<&str> = Operation::ALL.iter().map(|known| known.as_str()).collect();
+            violations.push(Violation::new(
+                at,
+                format!(
+                    "{:?} is no operation; there are {}",
+                    glob.as_str(),
+                    known.join(", ")
+                ),
+            ));
+        }
+        operations.extend(meant);
+    }
+    if rule.action == Action::Deny && !operations.is_empty() {
+        operations.push(Operation::Unknown);
+    }
+    operations.sort_unstable();
+    operations.dedup();
+    operations
 }

@@ -3,6 +3,10 @@
 //! A pattern is matched against the path as it is sent: the sidecar has decoded what needs no escape and refused dot segments, doubled and
 //! encoded slashes. An escape that is left (`%3A`) is data, which a pattern matches by `*`.
 
+use std::fmt;
+
+use super::glob;
+
 /// A compiled path pattern.
 #[derive(Clone, Debug)]
 pub struct Pattern {
@@ -72,7 +76,7 @@ impl Pattern {
         let mut parts = rest.split('/');
         for segment in &self.segments {
             match parts.next() {
-                Some(part) if segment_matches(segment.as_bytes(), part.as_bytes()) => {}
+                Some(part) if segment_matches(segment, part) => {}
                 _ => return false,
             }
         }
@@ -81,40 +85,33 @@ impl Pattern {
             Some(first) => self.any_rest && !first.is_empty(),
         }
     }
+
     /// Whether some path that starts with the segments of `base` can match. `base` is empty, or starts with `/` and does not end with it.
     pub(super) fn reaches_below(&self, base: &str) -> bool {
         let mut segments = self.segments.iter();
         base.split('/').skip(1).all(|part| match segments.next() {
-            Some(segment) => segment_matches(segment.as_bytes(), part.as_bytes()),
+            Some(segment) => segment_matches(segment, part),
             None => self.any_rest,
         })
     }
 }
 
-/// Matches one segment, with `*` for any run of bytes: the two-pointer walk that returns to the last star only, so at worst the product of
-/// both lengths. An empty segment, which is what stands behind a trailing slash, is matched by an empty one alone.
-fn segment_matches(pattern: &[u8], text: &[u8]) -> bool {
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for segment in &self.segments {
+            write!(f, "/{segment}")?;
+        }
+        f.write_str(if self.any_rest { "/**" } else { "" })
+    }
+}
+
+/// Matches one segment. An empty segment, which is what stands behind a trailing slash, is matched by an empty one alone. No `?` is in a
+/// pattern, since a path has none either.
+fn segment_matches(pattern: &str, text: &str) -> bool {
     if text.is_empty() {
         return pattern.is_empty();
     }
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    while t < text.len() {
-        if p < pattern.len() && pattern[p] == b'*' {
-            star = Some((p, t));
-            p += 1;
-        } else if p < pattern.len() && pattern[p] == text[t] {
-            p += 1;
-            t += 1;
-        } else if let Some((star_p, star_t)) = star {
-            p = star_p + 1;
-            t = star_t + 1;
-            star = Some((star_p, t));
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|b| *b == b'*')
+    glob::walk(pattern, text, |one, other| one == other)
 }
 
 #[cfg(test)]

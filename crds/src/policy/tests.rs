@@ -1,7 +1,7 @@
 //! Deciding and fitting; what a policy means is told by the golden files in `crds/tests/golden`.
 
 use super::*;
-use crate::{agent_identity::AgentIdentitySpec, route};
+use crate::{Facts, agent_identity::AgentIdentitySpec, route};
 
 fn spec(rules: &str) -> EgressPolicySpec {
     crate::yaml::from_str(&format!(
@@ -21,12 +21,11 @@ fn identity() -> AgentIdentitySpec {
 
 #[test]
 fn no_policy_allows_nothing() {
-    let facts = Facts {
-        credential: "openai",
-        method: "GET",
-        path: "/v1/models",
-    };
-    assert_eq!(compile(&[]).unwrap().decide(&facts), Decision::NoRule);
+    let verdict = compile(&[])
+        .unwrap()
+        .decide(&Facts::of_head("openai", "GET", "/v1/models"));
+    assert_eq!(verdict.decision, Decision::NoRule);
+    assert_eq!(verdict.observed, None);
 }
 
 #[test]

@@ -92,8 +92,8 @@ pub(crate) fn prepare(
 fn bundle(key: &str, upstream: SocketAddr, authority: &str) -> Result<Bundle> {
     use base64::{Engine, prelude::BASE64_STANDARD};
     let document = json!({
-        "format": postern_crds::bundle::FORMAT,
-        "minReader": postern_crds::bundle::FORMAT,
+        "format": 1,
+        "minReader": 1,
         "namespace": NAMESPACE,
         "identity": IDENTITY,
         "spec": {

@@ -23,7 +23,7 @@ pub(crate) fn check_method(method: &Method) -> Result<(), Error> {
     }
 }
 
-/// The rule that allows the request.
+/// The rule that allows the request; none where all policies only observe.
 ///
 /// # Errors
 /// [`Error::DeniedByRule`] or [`Error::NoRule`].
@@ -32,15 +32,14 @@ pub(crate) fn decide(
     binding: &Binding,
     method: &Method,
     path: &str,
-) -> Result<RuleId, Error> {
-    let facts = Facts {
-        credential: &binding.route.credential,
-        method: method.as_str(),
-        path,
-    };
-    match snapshot.policy.decide(&facts) {
-        Decision::Allow(rule) => Ok(rule),
-        Decision::Deny(rule) => Err(Error::DeniedByRule(rule)),
+) -> Result<Option<RuleId>, Error> {
+    let facts = Facts::of_head(&binding.route.credential, method.as_str(), path);
+    match snapshot.policy.decide(&facts).decision {
+        Decision::Allow(rule) => Ok(Some(rule)),
+        Decision::Unenforced => Ok(None),
+        Decision::Deny(rule) | Decision::Failed { rule, .. } | Decision::Uninspected(rule) => {
+            Err(Error::DeniedByRule(rule))
+        }
         Decision::NoRule => Err(Error::NoRule),
     }
 }

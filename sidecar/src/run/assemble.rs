@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use postern_crds::{
     AgentIdentitySpec, Bundle, EgressPolicySpec, Route, Violation,
     agent_identity::{Credential, KeyRef},
-    bundle::{FORMAT, VersionedSecret},
+    bundle::{self, VersionedSecret},
     names::ALLOW_IDENTITY_ANNOTATION,
     policy::{self, NamedPolicy},
     route, source,
@@ -118,9 +118,10 @@ pub(crate) fn assemble(
             credential.name
         )
     }));
+    let format = bundle::format(&policies);
     let bundle = Bundle {
-        format: FORMAT,
-        min_reader: FORMAT,
+        format,
+        min_reader: format,
         namespace: namespace.clone(),
         identity: name.clone(),
         spec: identity.spec.clone(),

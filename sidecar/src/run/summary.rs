@@ -335,23 +335,19 @@ mod tests {
             name: "x".to_owned(),
             ..rule
         };
+        let mut spec: postern_crds::EgressPolicySpec =
+            postern_crds::yaml::from_str("targetRefs: [{kind: AgentIdentity, name: bot}]").unwrap();
+        spec.rules = vec![rule];
         let policy = postern_crds::policy::compile(&[postern_crds::policy::NamedPolicy {
             name: "p".to_owned(),
             generation: 0,
-            spec: postern_crds::EgressPolicySpec {
-                target_refs: vec![postern_crds::egress_policy::TargetRef {
-                    kind: postern_crds::egress_policy::TargetKind::AgentIdentity,
-                    name: "bot".to_owned(),
-                }],
-                rules: vec![rule],
-            },
+            spec,
         }])
         .unwrap();
-        let decision = policy.decide(&postern_crds::Facts {
-            credential: "openai",
-            method: "POST",
-            path: "/v1beta/models/gemini-2.5:generateContent",
-        });
+        let path = "/v1beta/models/gemini-2.5:generateContent";
+        let decision = policy
+            .decide(&postern_crds::Facts::of_head("openai", "POST", path))
+            .decision;
         assert!(matches!(decision, postern_crds::Decision::Allow(_)));
     }
 

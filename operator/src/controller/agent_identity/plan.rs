@@ -136,9 +136,10 @@ pub(super) fn plan(world: World<'_>) -> Plan {
 
     let chosen = policies::choose(name, &in_force, policies, last);
     let resolved = credentials::resolve(in_force.spec, sources, last);
+    let format = bundle::format(&chosen.policies);
     let bundle = Bundle {
-        format: bundle::FORMAT,
-        min_reader: bundle::FORMAT,
+        format,
+        min_reader: format,
         namespace: namespace.to_owned(),
         identity: name.to_owned(),
         spec: in_force.spec.clone(),

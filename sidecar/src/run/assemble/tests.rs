@@ -87,11 +87,9 @@ fn a_whole_folder_is_the_bundle_that_a_cluster_would_have() {
     assert_eq!(routes.len(), 2);
     let policy = bundle.compile().unwrap().policy;
     let decide = |path| {
-        policy.decide(&Facts {
-            credential: "openai",
-            method: "POST",
-            path,
-        })
+        policy
+            .decide(&Facts::of_head("openai", "POST", path))
+            .decision
     };
     assert!(matches!(decide("/v1/chat/completions"), Decision::Allow(_)));
     assert_eq!(decide("/v1/responses"), Decision::NoRule);

@@ -158,15 +158,12 @@ fn an_invalid_policy_before_any_bundle_denies_everything() {
         "{:?}",
         case.choose()
     );
-    let facts = Facts {
-        credential: "openai",
-        method: "POST",
-        path: "/v1/files",
-    };
+    let facts = Facts::of_head("openai", "POST", "/v1/files");
     assert_eq!(
         policy::compile(&case.choose().policies)
             .unwrap()
-            .decide(&facts),
+            .decide(&facts)
+            .decision,
         Decision::NoRule
     );
 }
