@@ -12,7 +12,7 @@
 //! |---|---|---|
 //! | `to`, `methods`, `paths` | one of them is the call's | the same |
 //! | `operations` | the call's is among them; an unknown one only by `unknown` or `*` | the same; and always an unknown one |
-//! | `models` | every model of the call is among them, spelled as it is written; no model is none of them, and neither are hidden ones | one of the call's models or its aliases is among them, in any case of ASCII; hidden ones always |
+//! | `models` | every model of the call is among them, spelled as it is written; no model is none of them, and neither are hidden ones | one of the call's models or its aliases is among them, in any case of ASCII; hidden ones, and one behind a name that does not tell which, always |
 //! | `tools` | every tool of the call is among them, which is so without tools; not where models are hidden, since tools may be too | one of the call's tools is among them, in any case; always where models are hidden |
 //!
 //! # A body that was not read

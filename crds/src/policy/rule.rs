@@ -186,7 +186,8 @@ impl Rule {
             }
             (Models::Named(models), Action::Deny) => models.iter().any(|model| {
                 let mut names = std::iter::once(&model.name).chain(&model.aliases);
-                names.any(|name| self.models.iter().any(|glob| glob.matches_any_case(name)))
+                model.opaque
+                    || names.any(|name| self.models.iter().any(|glob| glob.matches_any_case(name)))
             }),
         }
     }
