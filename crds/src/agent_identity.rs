@@ -11,6 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::{provider, rules};
 
+mod inject;
+
+pub(crate) use inject::WAYS;
+pub use inject::{
+    BasicInject, BearerInject, CONNECTION_HEADERS, CookieInject, HeaderInject, Inject, QueryInject,
+};
+
 // Nothing in it is immutable. Who may change an identity may as well delete it and create another, so immutability would protect nothing, and
 // each member has a good reason to change under a running workload: another service account joins, a service moves, a source is renamed.
 /// The credentials a workload may use through its sidecar, and where they come from.
@@ -62,6 +69,7 @@ pub struct AgentIdentitySpec {
     validation = rules::name_of_the_gateway(),
     validation = ("has(self.provider) != has(self.http)", "set exactly one of provider (a service that Postern knows) and http (any other)"),
     validation = ("!has(self.http) || !has(self.endpoint)", "endpoint goes with provider; with http, name the hosts there"),
+    validation = ("!has(self.http) || !has(self.inject)", "inject goes with provider; with http, say it there"),
     validation = ("!has(self.endpoint) || !self.endpoint.startsWith('http://') || (has(self.allowPlaintext) && self.allowPlaintext)", "an http:// endpoint sends the credential in clear text: set allowPlaintext: true beside it if that is meant"),
     validation = ("!has(self.allowPlaintext) || !self.allowPlaintext || (has(self.endpoint) && self.endpoint.startsWith('http://'))", "allowPlaintext goes with an http:// endpoint only"),
     validation = ("!has(self.tls) || !has(self.endpoint) || self.endpoint.startsWith('https://')", "tls has no meaning for an http:// endpoint")
@@ -96,12 +104,26 @@ pub struct Credential {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_plaintext: bool,
 
+    /// How the secret is put into a request, where that is not the provider's usual way, as of a gateway that wants a token of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inject: Option<Inject>,
+
     /// How the upstream's certificate is verified, beside the public roots.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
     /// Where the secret comes from.
     pub source: Source,
+}
+
+impl Credential {
+    /// How its secret is put into a request: as it says itself, or else as its provider wants it. `None` where it has neither.
+    pub fn inject(&self) -> Option<&Inject> {
+        self.inject
+            .as_ref()
+            .or(self.http.as_ref().map(|http| &http.inject))
+            .or_else(|| Some(&provider::find(self.provider.as_deref()?)?.inject))
+    }
 }
 
 /// A service described in place.
@@ -117,52 +139,8 @@ pub struct HttpService {
     ))]
     pub hosts: Vec<String>,
 
-    /// Where in a request the secret goes.
+    /// How the secret is put into a request.
     pub inject: Inject,
-}
-
-/// Where in a request the secret goes. Exactly one member.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
-#[x_kube(validation = ("has(self.header)", "set exactly one way to inject: header"))]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Inject {
-    /// In a header of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<HeaderInject>,
-}
-
-/// Headers that belong to the connection or the body (RFC 9110 sections 7.2, 7.6.1, 8 and 10.1): they cannot carry a credential.
-pub const CONNECTION_HEADERS: [&str; 12] = [
-    "host",
-    "connection",
-    "content-length",
-    "content-type",
-    "content-encoding",
-    "transfer-encoding",
-    "te",
-    "trailer",
-    "upgrade",
-    "keep-alive",
-    "expect",
-    "proxy-connection",
-];
-
-/// A header that carries the secret.
-#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct HeaderInject {
-    /// The header's name, as in `Authorization` or `X-Api-Key`.
-    #[schemars(
-        length(min = 1, max = 64),
-        regex(pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
-    )]
-    #[x_kube(validation = rules::header_of_the_request())]
-    pub name: String,
-
-    /// What stands before the secret, as in `Bearer `.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    #[schemars(length(max = 32), regex(pattern = "^[ -~]*$"))]
-    pub prefix: String,
 }
 
 /// How an upstream's certificate is verified.

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use crate::agent_identity::HeaderInject;
+use crate::agent_identity::Inject;
 
 /// One vendor's API: where it is, how it wants its key, and what its clients read from the environment.
 #[derive(Deserialize, Clone, Debug)]
@@ -32,8 +32,8 @@ pub struct Provider {
     pub base_url_has_base_path: bool,
     /// The wire format: which shape an error has (and later, how a call is understood).
     pub dialect: Dialect,
-    /// The header that carries the key.
-    pub inject: HeaderInject,
+    /// How the key is put into a request.
+    pub inject: Inject,
     /// A key that is shaped like a real one, with `{}` where 32 hexadecimal digits go.
     pub placeholder: String,
     /// First segment of the layout that `LANGSMITH_GATEWAY` uses (`openai` for `<base>/openai/v1`), if LangChain routes this vendor by it.
@@ -198,11 +198,14 @@ mod tests {
             assert!(is_name(name), "{name}");
             assert!(!provider.title.is_empty(), "{name}");
             assert!(provider.docs.starts_with("https://"), "{name}");
+            // Nor an address or `localhost`, which only a user may name: see the sidecar's check of addresses.
             assert!(
-                provider
-                    .host
-                    .as_deref()
-                    .is_none_or(|host| !host.contains(['/', ':', '@'])),
+                provider.host.as_deref().is_none_or(|host| {
+                    !host.contains(['/', ':', '@'])
+                        && host.ends_with(|last: char| last.is_ascii_alphabetic())
+                        && host.contains('.')
+                        && !host.ends_with(".localhost")
+                }),
                 "{name}"
             );
             assert!(provider.gateway.as_deref().is_none_or(is_name), "{name}");
@@ -212,8 +215,7 @@ mod tests {
                     || base.starts_with('/') && !base.ends_with('/') && !base.contains("//"),
                 "{name}: {base}"
             );
-            http::HeaderName::from_bytes(provider.inject.name.as_bytes()).unwrap();
-            http::HeaderValue::from_str(&provider.inject.prefix).unwrap();
+            assert_eq!(provider.inject.count(), 1, "{name}");
         }
     }
 

@@ -1,14 +1,14 @@
 //! What a credential means for a request: where it goes, how its secret is put in, what its errors look like.
 
+use std::sync::Arc;
+
 use http::{
-    HeaderName, HeaderValue,
+    HeaderName,
     uri::{Authority, Scheme},
 };
 
 use crate::{
-    agent_identity::{
-        AgentIdentitySpec, CONNECTION_HEADERS, Credential, HeaderInject, HttpService,
-    },
+    agent_identity::{AgentIdentitySpec, Credential, HttpService},
     placeholder,
     provider::{self, Dialect, Provider},
     violation::Violation,
@@ -17,10 +17,12 @@ use crate::{
 mod address;
 mod check;
 mod environment;
+mod injection;
 #[cfg(test)]
 mod tests;
 
 pub use environment::{Variable, environment, pod_environment};
+pub use injection::Injection;
 
 /// The meaning of one credential. The only place where registry, `http` and `endpoint` come together.
 #[derive(Clone, Debug)]
@@ -35,12 +37,10 @@ pub struct Route {
     pub optional_prefix: String,
     /// What every upstream path starts with, without a trailing slash, or nothing.
     pub base_path: String,
-    /// The user named the address (`endpoint` or `http.hosts`), so private addresses are meant.
-    pub named_by_user: bool,
-    /// The header that carries the secret.
-    pub header: HeaderName,
-    /// What stands before the secret in it.
-    pub header_prefix: String,
+    /// How the secret is put into a request.
+    pub injection: Injection,
+    /// The headers that this sets. What a caller has there is removed.
+    pub own_headers: Arc<[HeaderName]>,
     /// Wire format.
     pub dialect: Dialect,
     /// The placeholder that the application holds in the secret's stead.
@@ -146,12 +146,35 @@ fn from_provider(
             ),
         )]
     })?;
-    let at = format!("{at}.endpoint");
-    let (scheme, authority, path) = match (&credential.endpoint, &provider.host) {
-        (Some(endpoint), _) => address::endpoint(&at, endpoint, credential.allow_plaintext)
+    let address = address_of(&format!("{at}.endpoint"), credential, provider);
+    let inject = credential.inject.as_ref().unwrap_or(&provider.inject);
+    let injection = injection::compile(&format!("{at}.inject"), inject);
+    let ((scheme, authority, path), injection) = both(address, injection)?;
+    Ok(Route {
+        credential: credential.name.clone(),
+        scheme,
+        authority,
+        optional_prefix: provider.base_path.clone(),
+        base_path: join_base_path(path, provider),
+        own_headers: injection.headers(),
+        injection,
+        dialect: provider.dialect,
+        placeholder: placeholder(&provider.placeholder),
+        provider: Some(provider),
+    })
+}
+
+/// Where a provider's calls go: scheme, authority, and the path of an endpoint.
+fn address_of(
+    at: &str,
+    credential: &Credential,
+    provider: &Provider,
+) -> Result<(Scheme, Authority, String), Violation> {
+    match (&credential.endpoint, &provider.host) {
+        (Some(endpoint), _) => address::endpoint(at, endpoint, credential.allow_plaintext)
             .map(|address| (address.scheme, address.authority, address.path)),
         (None, Some(host)) => {
-            address::host(&at, host).map(|host| (Scheme::HTTPS, host, String::new()))
+            address::host(at, host).map(|host| (Scheme::HTTPS, host, String::new()))
         }
         (None, None) => Err(Violation::new(
             at,
@@ -161,21 +184,21 @@ fn from_provider(
             ),
         )),
     }
-    .map_err(|violation| vec![violation])?;
-    Ok(Route {
-        credential: credential.name.clone(),
-        scheme,
-        authority,
-        optional_prefix: provider.base_path.clone(),
-        base_path: join_base_path(path, provider),
-        named_by_user: credential.endpoint.is_some(),
-        header: HeaderName::from_bytes(provider.inject.name.as_bytes())
-            .expect("a test reads the registry's headers"),
-        header_prefix: provider.inject.prefix.clone(),
-        dialect: provider.dialect,
-        placeholder: placeholder(&provider.placeholder),
-        provider: Some(provider),
-    })
+}
+
+/// Both, or every problem of both.
+fn both<A, B>(
+    a: Result<A, Violation>,
+    b: Result<B, Vec<Violation>>,
+) -> Result<(A, B), Vec<Violation>> {
+    match (a, b) {
+        (Ok(a), Ok(b)) => Ok((a, b)),
+        (a, b) => Err(a
+            .err()
+            .into_iter()
+            .chain(b.err().into_iter().flatten())
+            .collect()),
+    }
 }
 
 /// What every upstream path starts with: see [`Provider::base_url_has_base_path`].
@@ -202,45 +225,18 @@ fn from_http(
             "name exactly one host",
         )),
     };
-    let header = match &http.inject.header {
-        Some(header) => injected_header(&format!("{at}.http.inject.header"), header),
-        None => Err(Violation::new(
-            format!("{at}.http.inject"),
-            "set exactly one way to inject: header",
-        )),
-    };
-    match (authority, header) {
-        (Ok(authority), Ok((header, header_prefix))) => Ok(Route {
-            credential: credential.name.clone(),
-            scheme: Scheme::HTTPS,
-            authority,
-            optional_prefix: String::new(),
-            base_path: String::new(),
-            named_by_user: true,
-            header,
-            header_prefix,
-            dialect: Dialect::Plain,
-            placeholder: placeholder("postern-{}"),
-            provider: None,
-        }),
-        (authority, header) => Err(authority.err().into_iter().chain(header.err()).collect()),
-    }
-}
-
-fn injected_header(at: &str, header: &HeaderInject) -> Result<(HeaderName, String), Violation> {
-    let name = HeaderName::from_bytes(header.name.as_bytes())
-        .map_err(|_| Violation::new(format!("{at}.name"), "is not a header name"))?;
-    if CONNECTION_HEADERS.contains(&name.as_str()) {
-        return Err(Violation::new(
-            format!("{at}.name"),
-            "this header belongs to the connection or the body and cannot carry a credential",
-        ));
-    }
-    if HeaderValue::from_str(&header.prefix).is_err() {
-        return Err(Violation::new(
-            format!("{at}.prefix"),
-            "cannot stand in a header",
-        ));
-    }
-    Ok((name, header.prefix.clone()))
+    let injection = injection::compile(&format!("{at}.http.inject"), &http.inject);
+    let (authority, injection) = both(authority, injection)?;
+    Ok(Route {
+        credential: credential.name.clone(),
+        scheme: Scheme::HTTPS,
+        authority,
+        optional_prefix: String::new(),
+        base_path: String::new(),
+        own_headers: injection.headers(),
+        injection,
+        dialect: Dialect::Plain,
+        placeholder: placeholder("postern-{}"),
+        provider: None,
+    })
 }

@@ -2,7 +2,10 @@
 
 use kube::core::Rule;
 
-use crate::{agent_identity::CONNECTION_HEADERS, provider};
+use crate::{
+    agent_identity::{CONNECTION_HEADERS, WAYS},
+    provider,
+};
 
 /// A provider that has no common host needs an endpoint.
 pub(crate) fn endpoint_of_one_s_own() -> Rule {
@@ -49,6 +52,18 @@ pub(crate) fn header_of_the_request() -> Rule {
         list(&CONNECTION_HEADERS)
     ))
     .message("this header belongs to the connection or the body and cannot carry a credential")
+}
+
+/// The union of the ways to inject has exactly one member.
+pub(crate) fn one_way_to_inject() -> Rule {
+    let is_set = WAYS.map(|way| format!("has(self.{way})"));
+    Rule::new(format!("[{}].exists_one(set, set)", is_set.join(", ")))
+        .message(one_way_to_inject_message().as_str())
+}
+
+/// What is said where it has none, or two.
+pub(crate) fn one_way_to_inject_message() -> String {
+    format!("set exactly one way to inject: {}", WAYS.join(", "))
 }
 
 /// A list in CEL. None of our names has a quote in it.

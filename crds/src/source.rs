@@ -1,6 +1,6 @@
 //! What a source must be like before its bytes become a credential: alike on a cluster and on a laptop.
 
-use crate::secret::Secret;
+use crate::{agent_identity::Credential, secret::Secret};
 
 /// The longest secret that is taken. Servers refuse headers well below that.
 const MAX_BYTES: usize = 16 * 1024;
@@ -24,6 +24,45 @@ pub enum Unfit {
         "has a character outside ASCII, perhaps a byte-order mark that an editor wrote, and no header can carry that"
     )]
     NotAscii,
+    /// It should be `user:password`, and has no colon.
+    #[error(
+        "has no ':' between a user's name and a password; set inject.basic.username if it is the password alone"
+    )]
+    NoColon,
+    /// It has a character that ends or quotes a cookie's value.
+    #[error(
+        "has a space, comma, semicolon, quote or backslash in it, and no cookie can carry that"
+    )]
+    NotACookie,
+}
+
+/// What a secret must look like, for the way in which it is put into a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Anything that a header can carry.
+    Text,
+    /// `user:password`.
+    UserAndPassword,
+    /// What RFC 6265 section 4.1.1 allows in a cookie.
+    Cookie,
+}
+
+impl Shape {
+    /// What the secret of `credential` must look like.
+    pub fn of(credential: &Credential) -> Self {
+        let Some(inject) = credential.inject() else {
+            return Self::Text;
+        };
+        if inject.cookie.is_some() {
+            Self::Cookie
+        } else if let Some(basic) = &inject.basic
+            && basic.username.is_none()
+        {
+            Self::UserAndPassword
+        } else {
+            Self::Text
+        }
+    }
 }
 
 /// Whether the value of [`ALLOW_IDENTITY_ANNOTATION`](crate::names::ALLOW_IDENTITY_ANNOTATION) has `identity` or `*` among its
@@ -39,9 +78,16 @@ pub fn consents(annotation: Option<&str>, identity: &str) -> bool {
 /// The secret in `value`, without the line end that `echo key > file` and most editors put after it.
 ///
 /// # Errors
-/// [`Unfit`] when no header could carry it.
-pub fn secret(value: &[u8]) -> Result<Secret, Unfit> {
-    let mut value = value;
+/// [`Unfit`] when it is not of `shape`, or no header could carry it.
+pub fn secret(value: &[u8], shape: Shape) -> Result<Secret, Unfit> {
+    fit(value, shape).map(|value| Secret::new(value.to_vec()))
+}
+
+/// The part of `value` that is the secret, where it is of `shape`: see [`secret`].
+///
+/// # Errors
+/// Alike.
+pub fn fit(mut value: &[u8], shape: Shape) -> Result<&[u8], Unfit> {
     while let [rest @ .., b'\n' | b'\r'] = value {
         value = rest;
     }
@@ -53,8 +99,12 @@ pub fn secret(value: &[u8]) -> Result<Secret, Unfit> {
         Err(Unfit::ControlCharacter)
     } else if !value.is_ascii() {
         Err(Unfit::NotAscii)
+    } else if shape == Shape::UserAndPassword && !value.contains(&b':') {
+        Err(Unfit::NoColon)
+    } else if shape == Shape::Cookie && value.iter().any(|b| b" \",;\\".contains(b)) {
+        Err(Unfit::NotACookie)
     } else {
-        Ok(Secret::new(value.to_vec()))
+        Ok(value)
     }
 }
 
@@ -73,16 +123,68 @@ mod tests {
 
     #[test]
     fn a_line_end_after_the_secret_is_not_part_of_it() {
-        assert_eq!(secret(b"sk-live\r\n").unwrap().expose(), b"sk-live");
-        assert_eq!(secret(b" sk live ").unwrap().expose(), b" sk live ");
+        assert_eq!(
+            secret(b"sk-live\r\n", Shape::Text).unwrap().expose(),
+            b"sk-live"
+        );
+        assert_eq!(
+            secret(b" sk live ", Shape::Text).unwrap().expose(),
+            b" sk live "
+        );
     }
 
     #[test]
     fn what_no_header_can_carry_is_refused() {
-        assert_eq!(secret(b"\n"), Err(Unfit::Empty));
-        assert_eq!(secret(b"  \t"), Err(Unfit::Empty));
-        assert_eq!(secret(b"sk\nlive"), Err(Unfit::ControlCharacter));
-        assert_eq!(secret("\u{feff}sk-live".as_bytes()), Err(Unfit::NotAscii));
-        assert_eq!(secret(&[b'k'; MAX_BYTES + 1]), Err(Unfit::TooLong));
+        assert_eq!(secret(b"\n", Shape::Text), Err(Unfit::Empty));
+        assert_eq!(secret(b"  \t", Shape::Text), Err(Unfit::Empty));
+        assert_eq!(
+            secret(b"sk\nlive", Shape::Text),
+            Err(Unfit::ControlCharacter)
+        );
+        assert_eq!(
+            secret("\u{feff}sk-live".as_bytes(), Shape::Text),
+            Err(Unfit::NotAscii)
+        );
+        assert_eq!(
+            secret(&[b'k'; MAX_BYTES + 1], Shape::Text),
+            Err(Unfit::TooLong)
+        );
+    }
+
+    #[test]
+    fn a_secret_has_the_shape_that_its_way_into_a_request_needs() {
+        assert_eq!(secret(b"me", Shape::UserAndPassword), Err(Unfit::NoColon));
+        assert!(secret(b"me:pass", Shape::UserAndPassword).is_ok());
+        for value in ["a b", "a;b", "a,b", "\"a\"", "a\\b"] {
+            assert_eq!(
+                secret(value.as_bytes(), Shape::Cookie),
+                Err(Unfit::NotACookie),
+                "{value}"
+            );
+            assert!(secret(value.as_bytes(), Shape::Text).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_shape_is_that_of_the_injection_in_force() {
+        let shape = |credential: &str| {
+            let mut credential: serde_json::Value = crate::yaml::from_str(credential).unwrap();
+            credential["name"] = "x".into();
+            credential["source"] = serde_json::json!({"secret": {"name": "s", "key": "k"}});
+            Shape::of(&serde_json::from_value(credential).unwrap())
+        };
+        assert_eq!(shape("{provider: openai}"), Shape::Text);
+        assert_eq!(
+            shape("{provider: openai, inject: {basic: {}}}"),
+            Shape::UserAndPassword
+        );
+        assert_eq!(
+            shape("{http: {hosts: [h], inject: {basic: {username: me}}}}"),
+            Shape::Text
+        );
+        assert_eq!(
+            shape("{http: {hosts: [h], inject: {cookie: {name: sid}}}}"),
+            Shape::Cookie
+        );
     }
 }

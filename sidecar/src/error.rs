@@ -51,7 +51,7 @@ pub(crate) enum Error {
     #[error("the credential has no secret")]
     CredentialMissing,
     /// The secret cannot be sent as the route wants it.
-    #[error("the credential's secret cannot stand in a header")]
+    #[error("the credential's secret cannot be sent as the route wants it")]
     CredentialUnusable,
     /// The certificate authorities of the credential cannot be used.
     #[error("the credential's certificate authorities cannot be used: {0}")]
@@ -210,8 +210,8 @@ impl Error {
                  does not consent. See `kubectl describe agentidentity`."
             ),
             Self::CredentialUnusable => format!(
-                "postern: the call is allowed, but the secret of credential {credential:?} of identity {identity} is empty or has bytes that no \
-                 header can carry. Correct it at its source."
+                "postern: the call is allowed, but the secret of credential {credential:?} of identity {identity} is empty or not of the kind that its \
+                 `inject` needs. Correct it at its source; `kubectl describe agentidentity` says what is wrong."
             ),
             Self::Trust(error) => format!("postern: the call is allowed, but {host} cannot be verified: the caBundle of credential {credential:?} {error}."),
             Self::Upstream(error) => match error {

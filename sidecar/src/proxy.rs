@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderName, HeaderValue, Request, Response, header, uri::PathAndQuery};
 use hyper::body::Incoming;
-use postern_crds::names::REQUEST_ID_HEADER;
+use postern_crds::{Route, names::REQUEST_ID_HEADER};
 use tokio::sync::watch;
 
 use crate::{
@@ -119,8 +119,8 @@ impl Proxy {
 
         let accepts_trailers = headers::accepts_trailers(&parts.headers);
         headers::strip_request(&mut parts.headers);
-        let target = target(upstream_path, parts.uri.query())?;
-        inject::apply(&mut parts.headers, &binding.route, secret)?; // the only reader of the secret's bytes
+        let mut target = target(upstream_path, parts.uri.query(), &binding.route)?;
+        inject::apply(&mut target, &mut parts.headers, &binding.route, secret)?; // the only reader of the secret's bytes
 
         exchange.calling_upstream();
         let (mut response, lease) = origin
@@ -132,7 +132,7 @@ impl Proxy {
                 body: RequestBody::new(
                     CallerBody::Unread(body),
                     exchange.sent(),
-                    binding.route.header.clone(),
+                    Arc::clone(&binding.route.own_headers),
                 ),
             })
             .await?;
@@ -142,8 +142,9 @@ impl Proxy {
 }
 
 /// The path that was decided about, and the query without the caller's keys.
-fn target(path: String, query: Option<&str>) -> Result<PathAndQuery, Error> {
-    let text = match query.and_then(caller::remove_from_query) {
+fn target(path: String, query: Option<&str>, route: &Route) -> Result<PathAndQuery, Error> {
+    let own = route.injection.parameter();
+    let text = match query.and_then(|query| caller::remove_from_query(query, own)) {
         Some(query) => format!("{path}?{query}"),
         None => path,
     };

@@ -77,7 +77,6 @@ struct OriginKey {
     route: String,
     authority: String,
     plaintext: bool,
-    named_by_user: bool,
     authorities: Option<String>,
 }
 
@@ -91,7 +90,6 @@ pub(crate) struct Origin {
     /// The host without the brackets of an IPv6 address.
     host: String,
     port: u16,
-    named_by_user: bool,
     /// Absent where the spec allows plain text.
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
     pool: pool::Pool,
@@ -130,7 +128,6 @@ impl Upstreams {
             route: route.credential.clone(),
             authority: route.authority.to_string(),
             plaintext: route.scheme == Scheme::HTTP,
-            named_by_user: route.named_by_user,
             authorities: pem.map(str::to_owned),
         };
         let mut origins = self
@@ -161,7 +158,6 @@ impl Upstreams {
             authority: route.authority.clone(),
             host,
             port: route.port(),
-            named_by_user: route.named_by_user,
             tls,
             pool: pool::Pool::default(),
         });

@@ -49,6 +49,12 @@ pub(super) fn combination(at: &str, credential: &Credential) -> Vec<Violation> {
             "endpoint goes with provider; with http, name the hosts there",
         );
     }
+    if credential.http.is_some() && credential.inject.is_some() {
+        wrong(
+            "inject",
+            "inject goes with provider; with http, say it there",
+        );
+    }
     if credential.allow_plaintext && !is_plaintext {
         wrong(
             "allowPlaintext",

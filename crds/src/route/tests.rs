@@ -1,7 +1,7 @@
 //! What credentials mean: addresses, paths, names, environment.
 
 use super::*;
-use crate::provider::Carries;
+use crate::{agent_identity::CONNECTION_HEADERS, provider::Carries};
 
 /// The routes of an identity whose credentials are this YAML list, without their sources.
 fn compiled(credentials: &str) -> Result<Vec<Route>, Vec<String>> {
@@ -144,13 +144,6 @@ fn plain_text_is_sent_only_where_the_spec_says_so() {
             "{credential}"
         );
     }
-}
-
-#[test]
-fn an_address_of_the_registry_is_not_the_users_own() {
-    assert!(!route("{name: x, provider: openai}").named_by_user);
-    assert!(route("{name: x, provider: openai, endpoint: \"https://h\"}").named_by_user);
-    assert!(route("{name: x, http: {hosts: [h], inject: {header: {name: a}}}}").named_by_user);
 }
 
 #[test]
@@ -367,13 +360,13 @@ fn a_host_of_an_unknown_service_is_a_name_and_perhaps_a_port() {
         )
     };
     let route = route(&http("crm.example.com:443"));
+    assert_eq!(route.authority.as_str(), "crm.example.com");
     assert_eq!(
-        (
-            route.authority.as_str(),
-            route.header.as_str(),
-            route.header_prefix.as_str()
-        ),
-        ("crm.example.com", "x-key", "Token ")
+        route.injection,
+        Injection::Header {
+            name: HeaderName::from_static("x-key"),
+            prefix: "Token ".into()
+        }
     );
     assert_eq!(
         (route.dialect, route.provider.is_none()),
@@ -414,6 +407,92 @@ fn a_header_of_the_connection_cannot_carry_a_credential() {
     let found =
         problem("{name: x, http: {hosts: [h], inject: {header: {name: a, prefix: \"x\\n\"}}}}");
     assert!(found.contains("prefix"), "{found}");
+}
+
+#[test]
+fn a_secret_goes_where_the_credential_says_and_else_where_the_provider_wants_it() {
+    let injected = |credential: &str| {
+        let route = route(credential);
+        let headers: Vec<String> = route.own_headers.iter().map(ToString::to_string).collect();
+        (route.injection, headers.join(" "))
+    };
+    let header = |name, prefix: &str| Injection::Header {
+        name: HeaderName::from_static(name),
+        prefix: prefix.into(),
+    };
+    for (inject, injection, headers) in [
+        ("", header("authorization", "Bearer "), "authorization"),
+        (
+            "{bearer: {}}",
+            header("authorization", "Bearer "),
+            "authorization",
+        ),
+        ("{header: {name: X-Key}}", header("x-key", ""), "x-key"),
+        (
+            "{query: {name: token}}",
+            Injection::Query {
+                name: "token".into(),
+            },
+            "",
+        ),
+        (
+            "{basic: {}}",
+            Injection::Basic { username: None },
+            "authorization",
+        ),
+        (
+            "{basic: {username: me}}",
+            Injection::Basic {
+                username: Some("me".into()),
+            },
+            "authorization",
+        ),
+        (
+            "{cookie: {name: sid}}",
+            Injection::Cookie { name: "sid".into() },
+            "cookie",
+        ),
+    ] {
+        let expected = (injection, headers.to_owned());
+        if inject.is_empty() {
+            assert_eq!(injected("{name: x, provider: openai}"), expected);
+            continue;
+        }
+        assert_eq!(
+            injected(&format!("{{name: x, provider: openai, inject: {inject}}}")),
+            expected
+        );
+        assert_eq!(
+            injected(&format!(
+                "{{name: x, http: {{hosts: [h], inject: {inject}}}}}"
+            )),
+            expected
+        );
+    }
+}
+
+#[test]
+fn a_way_to_inject_that_has_no_meaning_is_refused() {
+    for (inject, member) in [
+        ("{}", ""),
+        ("{bearer: {}, query: {name: a}}", ""),
+        ("{query: {name: \"a=b\"}}", ".query.name"),
+        ("{query: {name: \"\"}}", ".query.name"),
+        ("{basic: {username: \"a:b\"}}", ".basic.username"),
+        ("{basic: {username: \"\"}}", ".basic.username"),
+        ("{cookie: {name: \"a;b\"}}", ".cookie.name"),
+    ] {
+        let found = problem(&format!(
+            "{{name: x, http: {{hosts: [h], inject: {inject}}}}}"
+        ));
+        assert!(
+            found.starts_with(&format!("spec.credentials[0].http.inject{member}: ")),
+            "{inject}: {found}"
+        );
+    }
+    let found =
+        problem("{name: x, http: {hosts: [h], inject: {bearer: {}}}, inject: {bearer: {}}}");
+    assert!(found.starts_with("spec.credentials[0].inject: "), "{found}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use postern_crds::{
     agent_identity::{Credential, KeyRef},
     bundle::VersionedSecret,
     names::ALLOW_IDENTITY_ANNOTATION,
-    source,
+    source::{self, Shape},
 };
 use rustls::{
     RootCertStore,
@@ -61,7 +61,7 @@ pub async fn resolve(
         let secret = match secret_source(credential) {
             None => Err(Failure::Unsupported),
             Some(key) => found(place(Kind::Secret, key), &secrets)
-                .and_then(|(place, object)| secret(place, object, identity)),
+                .and_then(|(place, object)| secret(place, object, identity, Shape::of(credential))),
         };
         sources.secrets.insert(credential.name.clone(), secret);
         if let Some(key) = authority_source(credential) {
@@ -134,12 +134,13 @@ fn found<K>(
     }
 }
 
-/// The secret at `place`, if `object` consents to its use by `identity`. Consent is looked at first, so that nobody learns without it
+/// The secret at `place`, if it is of `shape` and `object` consents to its use by `identity`. Consent is looked at first, so that nobody learns without it
 /// which keys a Secret has.
 fn secret(
     place: Box<Place>,
     object: &SecretObject,
     identity: &str,
+    shape: Shape,
 ) -> Result<VersionedSecret, Failure> {
     let consent = object.annotations().get(ALLOW_IDENTITY_ANNOTATION);
     if !source::consents(consent.map(String::as_str), identity) {
@@ -158,7 +159,7 @@ fn secret(
             .collect();
         return Err(Failure::KeyNotFound { place, keys });
     };
-    match source::secret(&value.0) {
+    match source::secret(&value.0, shape) {
         Ok(value) => Ok(VersionedSecret {
             value,
             version: format!("secret/{}", object.resource_version().unwrap_or_default()),

@@ -74,8 +74,8 @@ fn joined(mut parts: VecDeque<Bytes>, length: usize) -> Bytes {
 pub(crate) struct RequestBody {
     inner: Source,
     sent: Arc<Sent>,
-    /// The header that the route itself uses.
-    own: HeaderName,
+    /// The headers that the route itself uses.
+    own: Arc<[HeaderName]>,
 }
 
 enum Source {
@@ -87,7 +87,7 @@ enum Source {
 
 impl RequestBody {
     /// Passes `body` on, less the credentials in its trailers, and counts into `sent`.
-    pub(crate) fn new(body: CallerBody, sent: Arc<Sent>, own: HeaderName) -> Self {
+    pub(crate) fn new(body: CallerBody, sent: Arc<Sent>, own: Arc<[HeaderName]>) -> Self {
         let inner = match body {
             CallerBody::Unread(rest) => Source::Coming(VecDeque::new(), rest),
             CallerBody::Begun(parts, rest) => Source::Coming(parts, rest),

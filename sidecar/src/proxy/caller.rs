@@ -13,33 +13,47 @@ static CREDENTIAL_HEADERS: [HeaderName; 4] = [
 ];
 
 /// Removed on every route as well, but no place for a placeholder.
-static AMBIENT_HEADERS: [HeaderName; 2] = [header::COOKIE, header::PROXY_AUTHORIZATION];
+static AMBIENT_HEADERS: [HeaderName; 3] = [
+    header::COOKIE,
+    header::PROXY_AUTHORIZATION,
+    HeaderName::from_static("x-amz-security-token"),
+];
 
-/// Query parameters that carry a credential: Google's `key`, and the two other spellings in use.
-const CREDENTIAL_PARAMETERS: [&str; 3] = ["key", "api_key", "access_token"];
+/// Query parameters that carry a credential: Google's `key`, and the two other spellings in use; and those of a request that AWS's SDKs
+/// signed for a URL ("presigned").
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html>
+const CREDENTIAL_PARAMETERS: [&str; 10] = [
+    "key",
+    "api_key",
+    "access_token",
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-signedheaders",
+    "x-amz-signature",
+    "x-amz-security-token",
+];
 
 /// Whether the header `name` is where a caller of `route` may put its placeholder.
 pub(crate) fn is_credential_place(name: &HeaderName, route: &Route) -> bool {
-    *name == route.header || CREDENTIAL_HEADERS.contains(name)
+    route.own_headers.contains(name) || CREDENTIAL_HEADERS.contains(name)
 }
 
-/// Whether `pair`, one `name=value` of a query, carries a credential. The name is compared as a server would read it.
-pub(crate) fn is_credential_parameter(pair: &str) -> bool {
+/// Whether `pair`, one `name=value` of a query, carries a credential: in a parameter that one API or another takes it from, or in `own`, the
+/// one of the route itself. The name is compared as a server would read it.
+pub(crate) fn is_credential_parameter(pair: &str, own: Option<&str>) -> bool {
     let name = pair.split('=').next().unwrap_or_default();
     let decoded = decode(name);
     CREDENTIAL_PARAMETERS
-        .iter()
+        .into_iter()
+        .chain(own)
         .any(|parameter| decoded.eq_ignore_ascii_case(parameter.as_bytes()))
 }
 
-/// Removes every credential of the caller from `headers`, or from trailers; `own` is the header that the route itself uses.
-pub(crate) fn remove_from_headers(headers: &mut HeaderMap, own: &HeaderName) {
-    let all = || {
-        CREDENTIAL_HEADERS
-            .iter()
-            .chain(&AMBIENT_HEADERS)
-            .chain([own])
-    };
+/// Removes every credential of the caller from `headers`, or from trailers; `own` are the headers that the route itself uses.
+pub(crate) fn remove_from_headers(headers: &mut HeaderMap, own: &[HeaderName]) {
+    let all = || CREDENTIAL_HEADERS.iter().chain(&AMBIENT_HEADERS).chain(own);
     // Many servers hand `x_api_key` to the application as if it were `x-api-key` (RFC 3875 section 4.1.18), where it could win over ours.
     let respelt: Vec<HeaderName> = headers
         .keys()
@@ -57,11 +71,12 @@ fn is_respelt(name: &HeaderName, other: &HeaderName) -> bool {
     hyphens(name) == hyphens(other)
 }
 
-/// The query without the caller's credentials, everything else byte for byte as it was; `None` when nothing is left.
-pub(crate) fn remove_from_query(query: &str) -> Option<String> {
+/// The query without the caller's credentials, everything else byte for byte as it was; `None` when nothing is left. `own` is the parameter
+/// that the route itself uses.
+pub(crate) fn remove_from_query(query: &str, own: Option<&str>) -> Option<String> {
     let kept: Vec<&str> = query
         .split('&')
-        .filter(|pair| !is_credential_parameter(pair))
+        .filter(|pair| !is_credential_parameter(pair, own))
         .collect();
     (!kept.is_empty()).then(|| kept.join("&"))
 }
@@ -99,7 +114,7 @@ mod tests {
             let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
             headers.append(name, "value".parse().unwrap());
         }
-        remove_from_headers(&mut headers, &own);
+        remove_from_headers(&mut headers, &[own]);
         let mut left: Vec<&str> = headers.keys().map(HeaderName::as_str).collect();
         left.sort_unstable();
         assert_eq!(left, ["x_crm_keys", "x_note"]);
@@ -114,8 +129,21 @@ mod tests {
             ("KEY=x&api_key=y&access_token=z&a=1", Some("a=1")),
             ("keys=1&monkey=2&a=key", Some("keys=1&monkey=2&a=key")),
             ("a=%20&b=1+2&&c", Some("a=%20&b=1+2&&c")),
+            ("token=x&Token=y&t%6Fken=z&tokens=1", Some("tokens=1")),
+            (
+                "X-Amz-Signature=x&X-Amz-Credential=y&x-amz-security-token=z&list-type=2",
+                Some("list-type=2"),
+            ),
         ] {
-            assert_eq!(remove_from_query(query).as_deref(), expected, "{query}");
+            assert_eq!(
+                remove_from_query(query, Some("token")).as_deref(),
+                expected,
+                "{query}"
+            );
         }
+        assert_eq!(
+            remove_from_query("token=x", None).as_deref(),
+            Some("token=x")
+        );
     }
 }

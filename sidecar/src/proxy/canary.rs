@@ -49,8 +49,9 @@ impl Canaries {
             return Err(self.report(found, "path"));
         }
         let homes = &self.homes[binding.index].1;
+        let own = binding.route.injection.parameter();
         for pair in query.into_iter().flat_map(|query| query.split('&')) {
-            let welcome: &[usize] = if caller::is_credential_parameter(pair) {
+            let welcome: &[usize] = if caller::is_credential_parameter(pair, own) {
                 homes
             } else {
                 &[]

@@ -8,7 +8,8 @@ use postern_crds::{
     bundle::{self, VersionedSecret},
     names::ALLOW_IDENTITY_ANNOTATION,
     policy::{self, NamedPolicy},
-    route, source,
+    route,
+    source::{self, Shape},
 };
 
 use super::document::{Body, Document, Kind};
@@ -93,15 +94,24 @@ pub(crate) fn assemble(
                 )),
             }
         }
-        match overrides
-            .remove(&credential.name)
-            .map_or_else(|| secret(documents, &identity, credential), Ok)
-        {
+        if let Some(given) = overrides.remove(&credential.name) {
+            match fitting(&given, credential) {
+                Ok(secret) => {
+                    secrets.insert(credential.name.clone(), secret);
+                }
+                Err(violation) => violations.push(violation),
+            }
+            continue;
+        }
+        match secret(documents, &identity, credential) {
             Ok(secret) => {
                 secrets.insert(credential.name.clone(), secret);
             }
             Err(reason) => missing.push((index, credential, reason)),
         }
+    }
+    if !violations.is_empty() {
+        return Err(violations);
     }
     if secrets.is_empty() {
         let at = &identity.document.at;
@@ -244,6 +254,18 @@ fn policies(
     policies
 }
 
+/// What was given for `credential`, as its secret.
+fn fitting(given: &VersionedSecret, credential: &Credential) -> Result<VersionedSecret, Violation> {
+    let version = given.version.clone();
+    match source::secret(given.value.expose(), Shape::of(credential)) {
+        Ok(value) => Ok(VersionedSecret { value, version }),
+        Err(unfit) => Err(Violation::new(
+            format!("--credential {}", credential.name),
+            format!("{version} {unfit}"),
+        )),
+    }
+}
+
 /// The secret that the credential's source names, if its owner consents, or what is to be done.
 fn secret(
     documents: &[Document],
@@ -284,8 +306,8 @@ fn secret(
             list(secret.data.keys().map(String::as_str))
         )
     })?;
-    let value =
-        source::secret(value.expose()).map_err(|unfit| format!("key {key} of {at} {unfit}"))?;
+    let value = source::secret(value.expose(), Shape::of(credential))
+        .map_err(|unfit| format!("key {key} of {at} {unfit}"))?;
     Ok(VersionedSecret {
         value,
         version: format!("secret/{name}"),

@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeMap, ffi::OsString, fs, path::PathBuf};
 
-use postern_crds::{Violation, bundle::VersionedSecret, source};
-use zeroize::Zeroizing;
+use postern_crds::{Secret, Violation, bundle::VersionedSecret};
 
 /// The variables of this process, as they were when it started.
 pub(crate) type Environment = BTreeMap<OsString, OsString>;
@@ -68,10 +67,10 @@ pub(crate) fn parse(flags: &[String]) -> Result<Vec<Override>, Vec<Violation>> {
     }
 }
 
-/// Reads the secrets themselves, by the credential's name.
+/// Reads the values themselves, by the credential's name. Whether they can be its secret is seen once the credential is known.
 ///
 /// # Errors
-/// Every one that cannot be read or that no header could carry.
+/// Every one that cannot be read.
 pub(crate) fn resolve(
     overrides: &[Override],
     environment: &Environment,
@@ -83,15 +82,13 @@ pub(crate) fn resolve(
             Place::Env(name) => (from_environment(name, environment), format!("env/{name}")),
             Place::File(path) => (
                 fs::read(path)
-                    .map(Zeroizing::new)
                     .map_err(|error| format!("{} cannot be read: {error}", path.display())),
                 format!("file/{}", path.display()),
             ),
         };
-        let secret = value
-            .and_then(|value| source::secret(&value).map_err(|unfit| format!("{version} {unfit}")));
-        match secret {
+        match value {
             Ok(value) => {
+                let value = Secret::new(value);
                 secrets.insert(credential.clone(), VersionedSecret { value, version });
             }
             Err(message) => violations.push(Violation::new(
@@ -107,9 +104,9 @@ pub(crate) fn resolve(
     }
 }
 
-fn from_environment(name: &str, environment: &Environment) -> Result<Zeroizing<Vec<u8>>, String> {
+fn from_environment(name: &str, environment: &Environment) -> Result<Vec<u8>, String> {
     match environment.get(std::ffi::OsStr::new(name)) {
-        Some(value) => Ok(Zeroizing::new(value.as_encoded_bytes().to_vec())),
+        Some(value) => Ok(value.as_encoded_bytes().to_vec()),
         None => Err(format!(
             "the environment has no variable {name}; export it before the call, or use file:PATH"
         )),
@@ -157,45 +154,32 @@ mod tests {
     }
 
     #[test]
-    fn the_value_loses_its_line_end_and_nothing_else() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("key");
-        fs::write(&file, "sk-live\n").unwrap();
-        let overrides = [Override {
-            credential: "openai".to_owned(),
-            place: Place::File(file),
-        }];
-        let secrets = resolve(&overrides, &Environment::new()).unwrap();
-        assert_eq!(secrets["openai"].value.expose(), b"sk-live");
+    fn every_source_that_gives_nothing_is_reported() {
+        let overrides = parsed(&["a=env:ABSENT", "b=env:THERE", "c=file:/does/not/exist"]).unwrap();
+        let environment = Environment::from([("THERE".into(), "sk-live".into())]);
+        let violations = resolve(&overrides, &environment).unwrap_err();
+        let paths: Vec<&str> = violations.iter().map(|v| v.path.as_str()).collect();
+        assert_eq!(paths, ["--credential a", "--credential c"]);
     }
 
     #[test]
-    fn every_source_that_gives_nothing_is_reported_without_its_value() {
-        let environment = Environment::from([
-            ("EMPTY".into(), "".into()),
-            ("LINES".into(), "sk\nlive".into()),
-        ]);
-        let overrides = parsed(&[
-            "a=env:ABSENT",
-            "b=env:EMPTY",
-            "c=env:LINES",
-            "d=file:/does/not/exist",
-        ])
-        .unwrap();
-        let violations = resolve(&overrides, &environment).unwrap_err();
-        let paths: Vec<&str> = violations.iter().map(|v| v.path.as_str()).collect();
-        assert_eq!(
-            paths,
-            [
-                "--credential a",
-                "--credential b",
-                "--credential c",
-                "--credential d"
-            ]
-        );
-        assert!(
-            !format!("{violations:?}").contains("live"),
-            "{violations:?}"
-        );
+    fn a_file_and_a_variable_give_their_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("key");
+        fs::write(&file, "sk-file").unwrap();
+        let overrides = [
+            Override {
+                credential: "a".to_owned(),
+                place: Place::File(file),
+            },
+            Override {
+                credential: "b".to_owned(),
+                place: Place::Env("KEY".to_owned()),
+            },
+        ];
+        let environment = Environment::from([("KEY".into(), "sk-env".into())]);
+        let secrets = resolve(&overrides, &environment).unwrap();
+        assert_eq!(secrets["a"].value.expose(), b"sk-file");
+        assert_eq!(secrets["b"].value.expose(), b"sk-env");
     }
 }

@@ -32,20 +32,15 @@ const METADATA: [IpAddr; 4] = [
 
 /// Checks one address that `host` resolved to.
 ///
-/// A host that is itself an address, or `localhost`, was named by the user as such and may be dialled; `named_by_user` says that the user gave
-/// the host in the resource. Private ranges are not refused: services of a cluster live there, and so do the private endpoints that clouds put
+/// A host that is itself an address, or `localhost`, was named by the user as such and may be dialled: the registry has none of these. Private
+/// ranges are not refused: services of a cluster live there, and so do the private endpoints that clouds put
 /// behind a vendor's public name; the certificate is verified all the same.
 ///
 /// # Errors
 /// The kind of address that it must not be.
-pub(crate) fn check(
-    host: &str,
-    address: IpAddr,
-    named_by_user: bool,
-    cluster_api: &[IpAddr],
-) -> Result<(), Refusal> {
+pub(crate) fn check(host: &str, address: IpAddr, cluster_api: &[IpAddr]) -> Result<(), Refusal> {
     let address = embedded(address);
-    if named_by_user && names(host, address) {
+    if names(host, address) {
         return Ok(());
     }
     if METADATA.contains(&address) {
@@ -116,8 +111,8 @@ mod tests {
 
     const API: [IpAddr; 1] = [IpAddr::V4(Ipv4Addr::new(10, 96, 0, 1))];
 
-    fn verdict(host: &str, address: &str, named_by_user: bool) -> Result<(), Refusal> {
-        check(host, address.parse().unwrap(), named_by_user, &API)
+    fn verdict(host: &str, address: &str) -> Result<(), Refusal> {
+        check(host, address.parse().unwrap(), &API)
     }
 
     #[test]
@@ -144,18 +139,16 @@ mod tests {
             ("255.255.255.255", Refusal::NotAHost),
             ("ff02::1", Refusal::NotAHost),
         ] {
-            for named_by_user in [false, true] {
-                assert_eq!(
-                    verdict("api.example.com", address, named_by_user),
-                    Err(expected),
-                    "{address}"
-                );
-            }
+            assert_eq!(
+                verdict("api.example.com", address),
+                Err(expected),
+                "{address}"
+            );
         }
     }
 
     #[test]
-    fn private_addresses_pass_whoever_named_the_host() {
+    fn private_addresses_pass() {
         for address in [
             "10.1.2.3",
             "172.16.0.1",
@@ -163,30 +156,24 @@ mod tests {
             "100.64.0.1",
             "fd12::1",
         ] {
-            for named_by_user in [false, true] {
-                assert_eq!(
-                    verdict("api.openai.com", address, named_by_user),
-                    Ok(()),
-                    "{address}"
-                );
-            }
+            assert_eq!(verdict("api.openai.com", address), Ok(()), "{address}");
         }
     }
 
     #[test]
     fn an_endpoint_may_name_an_address_itself() {
-        assert_eq!(verdict("127.0.0.1", "127.0.0.1", true), Ok(()));
-        assert_eq!(verdict("localhost", "127.0.0.1", true), Ok(()));
-        assert_eq!(verdict("localhost", "::1", true), Ok(()));
-        assert_eq!(verdict("::1", "::1", true), Ok(()));
-        assert_eq!(verdict("10.96.0.1", "10.96.0.1", true), Ok(()));
-        assert_eq!(verdict("169.254.169.254", "169.254.169.254", true), Ok(()));
+        assert_eq!(verdict("127.0.0.1", "127.0.0.1"), Ok(()));
+        assert_eq!(verdict("localhost", "127.0.0.1"), Ok(()));
+        assert_eq!(verdict("localhost", "::1"), Ok(()));
+        assert_eq!(verdict("::1", "::1"), Ok(()));
+        assert_eq!(verdict("10.96.0.1", "10.96.0.1"), Ok(()));
+        assert_eq!(verdict("169.254.169.254", "169.254.169.254"), Ok(()));
         assert_eq!(
-            verdict("localhost", "169.254.169.254", true),
+            verdict("localhost", "169.254.169.254"),
             Err(Refusal::LinkLocal)
         );
         assert_eq!(
-            verdict("localhost.example.com", "127.0.0.1", true),
+            verdict("localhost.example.com", "127.0.0.1"),
             Err(Refusal::Loopback)
         );
     }
@@ -194,11 +181,7 @@ mod tests {
     #[test]
     fn public_addresses_pass() {
         for address in ["1.1.1.1", "104.18.7.192", "100.128.0.1", "2606:4700::1"] {
-            assert_eq!(
-                verdict("api.openai.com", address, false),
-                Ok(()),
-                "{address}"
-            );
+            assert_eq!(verdict("api.openai.com", address), Ok(()), "{address}");
         }
     }
 }

@@ -65,12 +65,7 @@ async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, SendError> {
     let mut refused = None;
     let mut allowed = Vec::with_capacity(found.len());
     for found in found {
-        match address::check(
-            &origin.host,
-            found.ip(),
-            origin.named_by_user,
-            &origin.shared.cluster_api,
-        ) {
+        match address::check(&origin.host, found.ip(), &origin.shared.cluster_api) {
             Ok(()) => allowed.push(found),
             Err(refusal) => refused = refused.or(Some((found.ip(), refusal))),
         }

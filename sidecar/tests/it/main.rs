@@ -5,6 +5,7 @@
 mod bundle;
 mod caller;
 mod deny;
+mod inject;
 mod lifecycle;
 mod process;
 mod secrecy;

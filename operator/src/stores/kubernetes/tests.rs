@@ -29,7 +29,7 @@ fn object(annotation: Option<&str>, data: &[(&str, &[u8])]) -> SecretObject {
 }
 
 fn read_secret(object: &SecretObject) -> Result<VersionedSecret, Failure> {
-    secret(place(Kind::Secret), object, "support-bot")
+    secret(place(Kind::Secret), object, "support-bot", Shape::Text)
 }
 
 #[test]

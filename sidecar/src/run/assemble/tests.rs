@@ -283,3 +283,36 @@ fn duplicates_are_refused_and_both_are_named() {
         ]
     );
 }
+
+#[test]
+fn what_was_given_must_be_of_the_kind_that_the_credential_needs() {
+    let identity = IDENTITY.replace(
+        "provider: openai,",
+        "provider: openai, inject: {basic: {}},",
+    );
+    let documents = documents(&[&identity, POLICY, SECRET, AUTHORITY]);
+    let giving = |value: &str| {
+        let mut given = given("openai");
+        given.get_mut("openai").unwrap().value = Secret::new(value.into());
+        assemble(&documents, None, given)
+    };
+    let Assembled { bundle, .. } = giving("me:sk-live\n").unwrap();
+    assert_eq!(bundle.secrets["openai"].value.expose(), b"me:sk-live");
+    for (value, problem) in [
+        ("", "is empty"),
+        ("\n", "is empty"),
+        ("me:sk\nlive", "control character"),
+        ("sk-live", "has no ':'"),
+    ] {
+        let violations = giving(value).err().unwrap();
+        let [violation] = violations.as_slice() else {
+            panic!("{violations:?}");
+        };
+        let violation = violation.to_string();
+        assert!(
+            violation.starts_with("--credential openai: env/X ") && violation.contains(problem),
+            "{violation}"
+        );
+        assert!(!violation.contains("live"), "{violation}");
+    }
+}

@@ -78,10 +78,26 @@ impl Identity {
     }
 
     /// A credential of a service that the registry does not know.
-    pub(crate) fn http(mut self, name: &str, host: &str, header: &str, key: &str) -> Self {
+    pub(crate) fn http(self, name: &str, host: &str, header: &str, key: &str) -> Self {
+        self.http_by(name, host, &json!({"header": {"name": header}}), key)
+    }
+
+    /// A credential of a service at `upstream` that the registry does not know, put into requests by `inject`.
+    pub(crate) fn injected(
+        self,
+        name: &str,
+        upstream: &Upstream,
+        inject: &Value,
+        key: &str,
+    ) -> Self {
+        self.http_by(name, &upstream.address.to_string(), inject, key)
+            .authority(name, &upstream.authority.pem())
+    }
+
+    fn http_by(mut self, name: &str, host: &str, inject: &Value, key: &str) -> Self {
         self.credentials.push(json!({
             "name": name,
-            "http": {"hosts": [host], "inject": {"header": {"name": header}}},
+            "http": {"hosts": [host], "inject": inject},
             "source": {"secret": {"name": "keys", "key": name}},
         }));
         self.secret(name, key)

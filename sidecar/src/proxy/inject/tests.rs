@@ -1,0 +1,125 @@
+//! What a request looks like after its credential was put in.
+
+use postern_crds::{agent_identity::AgentIdentitySpec, route};
+use serde_json::json;
+
+use super::*;
+
+/// The route of a credential that is put in by `inject`, a YAML flow mapping.
+fn route(inject: &str) -> Route {
+    let inject: serde_json::Value = postern_crds::yaml::from_str(inject).unwrap();
+    let spec: AgentIdentitySpec = serde_json::from_value(json!({
+        "serviceAccountNames": ["a"],
+        "credentials": [{
+            "name": "x",
+            "http": {"hosts": ["crm.example.com"], "inject": inject},
+            "source": {"secret": {"name": "s", "key": "k"}},
+        }],
+    }))
+    .unwrap();
+    route::compile("agents", "bot", &spec).unwrap().remove(0)
+}
+
+/// What `GET /a?b=c` with headers of the caller's becomes: its target, and its headers in their order.
+fn injected(inject: &str, secret: &str) -> Result<(String, HeaderMap), Error> {
+    let mut target = PathAndQuery::from_static("/a?b=c");
+    let mut headers = HeaderMap::new();
+    for name in ["authorization", "cookie", "x-crm-key", "accept"] {
+        headers.insert(name, HeaderValue::from_static("callers-own"));
+    }
+    apply(
+        &mut target,
+        &mut headers,
+        &route(inject),
+        &Secret::new(secret.into()),
+    )?;
+    Ok((target.to_string(), headers))
+}
+
+#[test]
+fn every_way_to_inject_puts_the_secret_in_its_place_and_nowhere_else() {
+    for (inject, secret, target, headers) in [
+        (
+            "{bearer: {}}",
+            "sk-live\n",
+            "/a?b=c",
+            json!({"authorization": "Bearer sk-live", "x-crm-key": "callers-own"}),
+        ),
+        (
+            "{header: {name: X-Crm-Key, prefix: 'Token '}}",
+            "sk live",
+            "/a?b=c",
+            json!({"x-crm-key": "Token sk live"}),
+        ),
+        (
+            "{query: {name: token}}",
+            "s&k=+ /~%",
+            "/a?b=c&token=s%26k%3D%2B%20%2F~%25",
+            json!({"x-crm-key": "callers-own"}),
+        ),
+        // The example of RFC 7617 section 2.
+        (
+            "{basic: {username: Aladdin}}",
+            "open sesame",
+            "/a?b=c",
+            json!({"authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "x-crm-key": "callers-own"}),
+        ),
+        (
+            "{basic: {}}",
+            "Aladdin:open sesame",
+            "/a?b=c",
+            json!({"authorization": "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "x-crm-key": "callers-own"}),
+        ),
+        (
+            "{cookie: {name: sid}}",
+            "abc=",
+            "/a?b=c",
+            json!({"cookie": "sid=abc=", "x-crm-key": "callers-own"}),
+        ),
+    ] {
+        let (seen, mut left) = injected(inject, secret).unwrap();
+        assert_eq!(seen, target, "{inject}");
+        assert_eq!(left.remove("accept").unwrap(), "callers-own");
+        for (name, value) in headers.as_object().unwrap() {
+            let found = left.remove(name).unwrap();
+            assert_eq!(found, value.as_str().unwrap(), "{inject}");
+            assert_eq!(found.is_sensitive(), found != "callers-own", "{inject}");
+        }
+        assert!(left.is_empty(), "{inject}: {left:?}");
+    }
+}
+
+#[test]
+fn a_secret_in_a_header_prints_as_nothing() {
+    for inject in [
+        "{bearer: {}}",
+        "{basic: {username: me}}",
+        "{cookie: {name: sid}}",
+    ] {
+        let (_, headers) = injected(inject, "sk-live").unwrap();
+        let shown = format!("{headers:?}");
+        assert!(!shown.contains("sk-live"), "{shown}");
+        assert!(
+            !shown.contains(&BASE64_STANDARD.encode("me:sk-live")),
+            "{shown}"
+        );
+    }
+}
+
+#[test]
+fn a_secret_that_cannot_be_sent_as_the_route_wants_it_is_not_sent() {
+    for (inject, secret) in [
+        ("{bearer: {}}", ""),
+        ("{bearer: {}}", "\n"),
+        ("{bearer: {}}", "sk\r\nhost: evil"),
+        ("{header: {name: x-key}}", "sk\0"),
+        ("{query: {name: key}}", "sk\nlive"),
+        ("{basic: {}}", "no-colon"),
+        ("{cookie: {name: sid}}", "a; admin=1"),
+    ] {
+        assert!(
+            matches!(injected(inject, secret), Err(Error::CredentialUnusable)),
+            "{inject} {secret:?}"
+        );
+    }
+}
