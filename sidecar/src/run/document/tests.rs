@@ -66,9 +66,12 @@ fn what_a_cluster_wrote_into_an_object_is_no_obstacle() {
 #[test]
 fn an_unknown_field_is_refused_with_its_path() {
     let text = POLICY.replace("action: Allow", "action: Allow, method: [POST]");
-    assert_eq!(
-        problem(&text),
-        "agent.yaml, document 1, EgressPolicy chat: spec.rules[0].method: unknown field; there are action, methods, name, paths, to"
+    assert!(
+        problem(&text).starts_with(
+            "agent.yaml, document 1, EgressPolicy chat: spec.rules[0].method: unknown field; there are action, methods, "
+        ),
+        "{}",
+        problem(&text)
     );
     assert!(
         problem(&POLICY.replace(
