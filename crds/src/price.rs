@@ -3,8 +3,12 @@
 use crate::{money::Usd, usage::Usage};
 
 mod listed;
+mod per_million;
+mod table;
 
 pub use listed::{Listed, LongInput};
+pub use per_million::{NotPrice, PerMillion, Tokens};
+pub use table::find;
 
 /// Prices of one model, each for one token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
