@@ -7,6 +7,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
+use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::{provider, rules};
@@ -60,6 +61,51 @@ pub struct AgentIdentitySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8), regex(pattern = "^[1-9][0-9]*[smh]$"))]
     pub refresh_interval: Option<String>,
+
+    /// What models cost that Postern does not know, or knows wrongly: for rules and limits that speak of money. The first entry that matches a
+    /// model counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub prices: Vec<ModelPrice>,
+}
+
+/// What some models cost, in US dollars for a million tokens, each as in `"0.15"`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ModelPrice {
+    /// Names of models as calls write them. `*` stands for any run of characters, `?` for one.
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[schemars(
+        length(min = 1, max = 64),
+        inner(length(min = 1, max = 256), regex(pattern = "^[ -~]+$"))
+    )]
+    pub models: Vec<String>,
+    /// Input tokens.
+    #[schemars(schema_with = "price_schema")]
+    pub input: String,
+    /// Input tokens read from a cache; as `input` where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "price_schema")]
+    pub cached_input: Option<String>,
+    /// Input tokens written into a cache; as `input` where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "price_schema")]
+    pub cache_write: Option<String>,
+    /// Output tokens.
+    #[schemars(schema_with = "price_schema")]
+    pub output: String,
+    /// Output tokens of reasoning; as `output` where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "price_schema")]
+    pub reasoning: Option<String>,
+    /// The most output tokens that the model gives in one answer. Limits set that much aside for a call that does not say how many it wants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub max_output_tokens: Option<u64>,
+}
+
+fn price_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 15, "pattern": "^[0-9]{1,8}([.][0-9]{1,6})?$" })
 }
 
 /// One credential: the service it opens, and where its secret comes from.

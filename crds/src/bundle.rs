@@ -13,6 +13,7 @@ use crate::{
     agent_identity::AgentIdentitySpec,
     egress_policy::{EgressPolicySpec, Mode, PolicyRule, Uninspected},
     policy::{self, NamedPolicy, Policy},
+    price::Prices,
     route::{self, Route},
     secret::Secret,
     violation::Violation,
@@ -21,13 +22,13 @@ use crate::{
 #[cfg(test)]
 mod tests;
 
-/// The newest format that this version reads and writes. 2 added to policies what a reader of 1 does not know: modes, models, operations,
-/// tools, expressions, limits.
+/// The newest format that this version reads and writes. 2 added what a reader of 1 does not know: to policies modes, models, operations,
+/// tools, expressions and limits; to identities prices.
 pub const FORMAT: u32 = 2;
 
-/// The oldest format that says all of `policies`. A bundle is written in it, so that a sidecar from before an upgrade of the operator goes on
+/// The oldest format that says all of `identity` and `policies`. A bundle is written in it, so that a sidecar from before an upgrade of the operator goes on
 /// with what it knows, is asked to be upgraded as soon as a policy says more, and never reads less than is meant.
-pub fn format(policies: &[NamedPolicy]) -> u32 {
+pub fn format(identity: &AgentIdentitySpec, policies: &[NamedPolicy]) -> u32 {
     let is_plain = |policy: &NamedPolicy| {
         let EgressPolicySpec {
             target_refs: _,
@@ -37,7 +38,11 @@ pub fn format(policies: &[NamedPolicy]) -> u32 {
         } = &policy.spec;
         *mode == Mode::default() && max_inspected_bytes.is_none() && rules.iter().all(is_plain_rule)
     };
-    if policies.iter().all(is_plain) { 1 } else { 2 }
+    if identity.prices.is_empty() && policies.iter().all(is_plain) {
+        1
+    } else {
+        2
+    }
 }
 
 /// Whether a reader of format 1 knows all members of `rule`. Every member is named here, so that a new one is not forgotten.
@@ -102,6 +107,8 @@ pub struct Compiled {
     pub routes: Vec<Route>,
     /// The policy.
     pub policy: Policy,
+    /// What models cost.
+    pub prices: Prices,
 }
 
 /// Why a document is not a bundle that can be used.
@@ -170,8 +177,14 @@ impl Bundle {
     pub fn compile(&self) -> Result<Compiled, Error> {
         let routes = route::compile(&self.namespace, &self.identity, &self.spec);
         let policy = policy::compile(&self.policies);
+        // Prices that have no meaning are among the violations of the routes.
+        let prices = Prices::compile(&self.spec.prices).unwrap_or_default();
         match (routes, policy) {
-            (Ok(routes), Ok(policy)) => Ok(Compiled { routes, policy }),
+            (Ok(routes), Ok(policy)) => Ok(Compiled {
+                routes,
+                policy,
+                prices,
+            }),
             (routes, policy) => {
                 let mut violations = routes.err().unwrap_or_default();
                 violations.extend(policy.err().unwrap_or_default());

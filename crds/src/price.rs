@@ -3,10 +3,12 @@
 use crate::{money::Usd, usage::Usage};
 
 mod listed;
+mod own;
 mod per_million;
 mod table;
 
 pub use listed::{Listed, LongInput};
+pub use own::Prices;
 pub use per_million::{NotPrice, PerMillion, Tokens};
 pub use table::find;
 

@@ -10,6 +10,7 @@ use http::{
 use crate::{
     agent_identity::{AgentIdentitySpec, Credential, HttpService},
     placeholder,
+    price::Prices,
     provider::{self, Dialect, Provider},
     violation::Violation,
 };
@@ -80,6 +81,8 @@ pub fn compile(
             Err(found) => violations.extend(found),
         }
     }
+    // No matter of routes, but whoever asks whether an identity has a meaning asks here.
+    violations.extend(Prices::compile(&spec.prices).err().unwrap_or_default());
     if violations.is_empty() {
         Ok(routes)
     } else {

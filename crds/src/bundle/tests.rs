@@ -215,9 +215,16 @@ fn an_unknown_member_is_refused_where_it_could_narrow_a_rule() {
 
 #[test]
 fn what_the_first_format_cannot_say_asks_for_a_reader_of_the_second() {
+    let identity = bundle().spec;
     let plain = bundle().policies;
-    assert_eq!(format(&[]), 1);
-    assert_eq!(format(&plain), 1);
+    assert_eq!(format(&identity, &[]), 1);
+    assert_eq!(format(&identity, &plain), 1);
+    let prices = crate::yaml::from_str("[{models: [m], input: '1', output: '1'}]").unwrap();
+    let priced = AgentIdentitySpec {
+        prices,
+        ..identity.clone()
+    };
+    assert_eq!(format(&priced, &[]), 2);
     let of_the_spec = [
         serde_json::json!({"mode": "Observe"}),
         serde_json::json!({"maxInspectedBytes": 4096}),
@@ -237,7 +244,7 @@ fn what_the_first_format_cannot_say_asks_for_a_reader_of_the_second() {
             let members = document.pointer_mut(at).unwrap().as_object_mut().unwrap();
             members.extend(addition.as_object().unwrap().clone());
             let policies: Vec<NamedPolicy> = serde_json::from_value(document).unwrap();
-            assert_eq!(format(&policies), 2, "{addition}");
+            assert_eq!(format(&identity, &policies), 2, "{addition}");
             policy::compile(&policies).unwrap();
         }
     }
@@ -245,7 +252,7 @@ fn what_the_first_format_cannot_say_asks_for_a_reader_of_the_second() {
     let mut document = serde_json::to_value(&plain).unwrap();
     document[0]["spec"]["mode"] = "Enforce".into();
     let policies: Vec<NamedPolicy> = serde_json::from_value(document).unwrap();
-    assert_eq!(format(&policies), 1);
+    assert_eq!(format(&identity, &policies), 1);
     assert_eq!(
         serde_json::to_value(&policies).unwrap(),
         serde_json::to_value(&plain).unwrap()

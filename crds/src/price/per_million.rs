@@ -55,7 +55,9 @@ impl std::str::FromStr for Tokens {
     fn from_str(text: &str) -> Result<Self, NotPrice> {
         let amount: Usd = text.parse().map_err(|NotMoney| NotPrice)?;
         // A finer price could not be kept for a single token.
-        (amount.pico() % MILLION == 0)
+        amount
+            .pico()
+            .is_multiple_of(MILLION)
             .then_some(Self(amount))
             .ok_or(NotPrice)
     }

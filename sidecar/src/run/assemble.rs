@@ -128,7 +128,7 @@ pub(crate) fn assemble(
             credential.name
         )
     }));
-    let format = bundle::format(&policies);
+    let format = bundle::format(identity.spec, &policies);
     let bundle = Bundle {
         format,
         min_reader: format,

@@ -136,7 +136,7 @@ pub(super) fn plan(world: World<'_>) -> Plan {
 
     let chosen = policies::choose(name, &in_force, policies, last);
     let resolved = credentials::resolve(in_force.spec, sources, last);
-    let format = bundle::format(&chosen.policies);
+    let format = bundle::format(in_force.spec, &chosen.policies);
     let bundle = Bundle {
         format,
         min_reader: format,
