@@ -11,12 +11,16 @@ use postern_crds::{
     provider::Dialect,
 };
 
+mod anthropic;
+mod azure;
 mod draft;
 pub(crate) mod encoding;
 mod estimate;
+mod gemini;
 pub(crate) mod json;
 mod media;
 mod model;
+mod multipart;
 mod openai;
 mod query;
 
@@ -57,6 +61,9 @@ pub(crate) enum Unreadable {
     /// `Content-Type` is missing, twice there, malformed, or another than the operation takes.
     #[error("the Content-Type must be {0}")]
     ContentType(&'static str),
+    /// A form that is not strict.
+    #[error("the form is refused: {0}")]
+    Form(#[from] multipart::Error),
     /// A query that can be read in two ways.
     #[error("the query has a malformed percent-encoding")]
     Query,
@@ -96,14 +103,17 @@ impl Head<'_> {
     }
 }
 
+/// Reads a JSON document into a draft.
+type Reader = fn(json::Value<'_, '_>, &mut draft::Draft) -> Result<(), Unreadable>;
+
 /// What method, path and query alone tell. Models that stand in the body are [`Models::Hidden`].
 pub(crate) fn head(head: &Head<'_>) -> Call {
     match head.dialect {
         Dialect::OpenAi | Dialect::OpenRouter => openai::head(head),
-        Dialect::AzureOpenAi
-        | Dialect::Anthropic
-        | Dialect::Gemini
-        | Dialect::Bedrock
+        Dialect::AzureOpenAi => azure::head(head),
+        Dialect::Anthropic => anthropic::head(head),
+        Dialect::Gemini => gemini::head(head),
+        Dialect::Bedrock
         | Dialect::Mistral
         | Dialect::Cohere
         | Dialect::Ollama
@@ -122,10 +132,10 @@ pub(crate) fn read(request: &Request<'_>) -> Result<Call, Unreadable> {
     refuse_method_override(request.headers)?;
     let mut call = match request.head.dialect {
         Dialect::OpenAi | Dialect::OpenRouter => openai::read(request)?,
-        Dialect::AzureOpenAi
-        | Dialect::Anthropic
-        | Dialect::Gemini
-        | Dialect::Bedrock
+        Dialect::AzureOpenAi => azure::read(request)?,
+        Dialect::Anthropic => anthropic::read(request)?,
+        Dialect::Gemini => gemini::read(request)?,
+        Dialect::Bedrock
         | Dialect::Mistral
         | Dialect::Cohere
         | Dialect::Ollama

@@ -6,7 +6,7 @@ use super::{
     Unreadable,
     estimate::Tally,
     json::{Error, Value},
-    model,
+    model, query,
 };
 
 /// What was found so far. Readers add to it in whatever order the members come.
@@ -40,6 +40,16 @@ impl Draft {
         }
     }
 
+    /// What is asked for.
+    pub(super) fn operation(&self) -> Operation {
+        self.call.operation
+    }
+
+    /// The models that the path names.
+    pub(super) fn models(&mut self, models: Models) {
+        self.call.models = models;
+    }
+
     /// A model that may answer. Once the models are hidden they stay so.
     pub(super) fn model(&mut self, model: Model) {
         match &mut self.call.models {
@@ -54,8 +64,21 @@ impl Draft {
     /// # Errors
     /// Not a string, or not a model's name.
     pub(super) fn model_member(&mut self, value: Value<'_, '_>) -> Result<(), Unreadable> {
-        let name = value.text()?;
-        self.model(model::named(&name)?);
+        // Azure's clients send `null`, since the path says it.
+        if let Some(value) = value.optional()? {
+            self.model(model::named(&value.text()?)?);
+        }
+        Ok(())
+    }
+
+    /// Models that the query names: a server that looks there first would take those.
+    ///
+    /// # Errors
+    /// A malformed query, or not a model's name.
+    pub(super) fn query_models(&mut self, query: Option<&str>) -> Result<(), Unreadable> {
+        for name in query::values(query, "model")? {
+            self.model(model::named(&name)?);
+        }
         Ok(())
     }
 
@@ -90,12 +113,22 @@ impl Draft {
         Ok(())
     }
 
-    /// A number of answers; of several (`n`, `best_of`) the largest counts.
+    /// A member with a number of answers; of several (`n`, `best_of`) the largest counts.
     pub(super) fn n(&mut self, value: Value<'_, '_>) -> Result<(), Error> {
         if let Some(value) = value.optional()? {
-            self.n = self.n.max(Some(value.count()?));
+            self.answers(value.count()?);
         }
         Ok(())
+    }
+
+    /// A number of answers.
+    pub(super) fn answers(&mut self, count: u64) {
+        self.n = self.n.max(Some(count));
+    }
+
+    /// All of it is done this many times.
+    pub(super) fn times(&mut self, times: u64) {
+        self.n = Some(self.n.unwrap_or(1).saturating_mul(times));
     }
 
     /// A tool that the model may call.
@@ -104,6 +137,16 @@ impl Draft {
         if !self.call.tools.contains(&name) {
             self.call.tools.push(name);
         }
+    }
+
+    /// How many tools there are so far, for [`Draft::forget_tools`].
+    pub(super) fn tools(&self) -> usize {
+        self.call.tools.len()
+    }
+
+    /// Forgets all tools but the first `count`.
+    pub(super) fn forget_tools(&mut self, count: usize) {
+        self.call.tools.truncate(count);
     }
 
     /// One more message, turn or input item.

@@ -164,7 +164,49 @@ impl<'a> Value<'_, 'a> {
         fields: &[&'static str],
         mut each: impl FnMut(&'static str, Value<'_, 'a>) -> Result<(), Unreadable>,
     ) -> Result<(), Unreadable> {
-        self.0.object(fields, &mut each)
+        self.0.object(Fields::Plain(fields), &mut each)
+    }
+
+    /// An object as protobuf reads it: every one of `fields`, which are given in camel case, may be in snake case too.
+    ///
+    /// # Errors
+    /// As for [`Value::object`], and one of `fields` in both spellings.
+    pub(crate) fn message(
+        self,
+        fields: &[&'static str],
+        mut each: impl FnMut(&'static str, Value<'_, 'a>) -> Result<(), Unreadable>,
+    ) -> Result<(), Unreadable> {
+        self.0.object(Fields::Proto(fields), &mut each)
+    }
+
+    /// An object whose keys are not known before: `each` is called for every member.
+    ///
+    /// # Errors
+    /// Not an object, a key twice, and whatever `each` finds.
+    pub(crate) fn members(
+        self,
+        mut each: impl FnMut(&str, Value<'_, 'a>) -> Result<(), Unreadable>,
+    ) -> Result<(), Unreadable> {
+        let reader = self.0;
+        reader.open(b'{', "an object")?;
+        let first_key = reader.keys.len();
+        if !reader.take(b'}') {
+            loop {
+                reader.key(Fields::None, &mut None)?;
+                let key = reader.keys.last().cloned().unwrap_or_default();
+                let start = reader.at;
+                each(&key, Value(reader))?;
+                if reader.at == start {
+                    reader.skip()?;
+                }
+                reader.space();
+                if !reader.take(b',') {
+                    break;
+                }
+            }
+            reader.close_object()?;
+        }
+        Ok(reader.forget_keys(first_key)?)
     }
 
     /// A list: `each` is called for every item.
@@ -260,15 +302,60 @@ impl<'a> Value<'_, 'a> {
     pub(crate) fn expected(&self, what: &'static str) -> Error {
         Fault::Expected(what).at(self.0.at)
     }
-
-    /// That another member already said it.
-    pub(crate) fn ambiguous(&self) -> Error {
-        Fault::Ambiguous.at(self.0.at)
-    }
 }
 
 /// What a member handler looks like inside, so that it is compiled once and not for every closure.
 type EachMember<'f, 'a> = &'f mut dyn FnMut(&'static str, Value<'_, 'a>) -> Result<(), Unreadable>;
+
+/// The members that are read of an object.
+#[derive(Clone, Copy)]
+enum Fields<'f> {
+    /// None.
+    None,
+    /// These.
+    Plain(&'f [&'static str]),
+    /// These, in camel case or in snake case.
+    Proto(&'f [&'static str]),
+}
+
+impl Fields<'_> {
+    /// Which one `key` is.
+    ///
+    /// # Errors
+    /// It is one but for case.
+    fn find(self, key: &str) -> Result<Option<&'static str>, Fault> {
+        let (fields, is_proto) = match self {
+            Self::None => return Ok(None),
+            Self::Plain(fields) => (fields, false),
+            Self::Proto(fields) => (fields, true),
+        };
+        let is_exact = |field: &str| field == key || is_proto && is_snake(key, field);
+        if let Some(field) = fields.iter().find(|field| is_exact(field)) {
+            return Ok(Some(field));
+        }
+        let bare: Cow<'_, str> = match is_proto && key.contains('_') {
+            true => key.replace('_', "").into(),
+            false => key.into(),
+        };
+        match fields.iter().find(|field| is_read_as(&bare, field)) {
+            Some(field) => Err(Fault::KeyCase(field)),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Whether `key` is `field` in snake case.
+fn is_snake(key: &str, field: &str) -> bool {
+    let mut rest = key.bytes();
+    let is_same = field.bytes().all(|byte| {
+        if byte.is_ascii_uppercase() {
+            rest.next() == Some(b'_') && rest.next() == Some(byte.to_ascii_lowercase())
+        } else {
+            rest.next() == Some(byte)
+        }
+    });
+    is_same && rest.next().is_none()
+}
 
 /// The state of the one pass. `at` always stands on the first byte of a value when a [`Value`] is made.
 struct Reader<'a> {
@@ -334,17 +421,20 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn object(
-        &mut self,
-        fields: &[&'static str],
-        each: EachMember<'_, 'a>,
-    ) -> Result<(), Unreadable> {
+    fn object(&mut self, fields: Fields<'_>, each: EachMember<'_, 'a>) -> Result<(), Unreadable> {
         self.open(b'{', "an object")?;
         let first_key = self.keys.len();
+        let mut seen = Vec::new();
         if !self.take(b'}') {
             loop {
                 let key = self.key(fields, &mut None)?;
                 if let Some(field) = key {
+                    if seen.contains(&field) {
+                        return Err(Unreadable::from(Fault::Ambiguous.at(self.at)).within(field));
+                    }
+                    if matches!(fields, Fields::Proto(_)) {
+                        seen.push(field);
+                    }
                     let start = self.at;
                     each(field, Value(self)).map_err(|error| error.within(field))?;
                     if self.at == start {
@@ -407,7 +497,7 @@ impl<'a> Reader<'a> {
     /// Reads a key and its colon; says which of `fields` it is.
     fn key(
         &mut self,
-        fields: &[&'static str],
+        fields: Fields<'_>,
         tally: &mut Option<&mut Tally>,
     ) -> Result<Option<&'static str>, Error> {
         let at = self.at;
@@ -422,12 +512,7 @@ impl<'a> Reader<'a> {
         if matches!(key, Cow::Owned(_)) && key.contains('\0') {
             return Err(Fault::KeyNul.at(at));
         }
-        let field = fields.iter().copied().find(|field| **field == *key);
-        if field.is_none()
-            && let Some(field) = fields.iter().copied().find(|field| is_read_as(&key, field))
-        {
-            return Err(Fault::KeyCase(field).at(at));
-        }
+        let field = fields.find(&key).map_err(|fault| fault.at(at))?;
         self.keys.push(key);
         self.space();
         self.expect(b':')?;
@@ -465,7 +550,7 @@ impl<'a> Reader<'a> {
                 let first_key = self.keys.len();
                 if !self.take(b'}') {
                     loop {
-                        self.key(&[], tally)?;
+                        self.key(Fields::None, tally)?;
                         self.any(tally)?;
                         self.space();
                         if !self.take(b',') {

@@ -52,7 +52,7 @@ fn is_opaque(name: &str) -> bool {
 }
 
 /// What is left of a name when one of the things that vendors add is taken off it.
-fn shorter(name: &str) -> [Option<&str>; 4] {
+fn shorter(name: &str) -> [Option<&str>; 5] {
     // OpenAI: `ft:gpt-4o-mini-2024-07-18:org:name:id`, and the older `davinci:ft-org-2023-01-01`.
     let fine_tuned = name
         .strip_prefix("ft:")
@@ -65,7 +65,9 @@ fn shorter(name: &str) -> [Option<&str>; 4] {
     // OpenRouter, Groq, Together: `vendor/model`; Fireworks: `accounts/fireworks/models/model`, `model#deployment`.
     let last_segment = name.rsplit_once('/').map(|(_, model)| model);
     let deployment = name.split_once('#').map(|(model, _)| model);
-    [fine_tuned, variant, last_segment, deployment]
+    // Vertex AI: `claude-sonnet-4@20250514`.
+    let version = name.split_once('@').map(|(model, _)| model);
+    [fine_tuned, variant, last_segment, deployment, version]
 }
 
 #[cfg(test)]
@@ -86,6 +88,7 @@ mod tests {
                 vec!["gpt-4o-mini-2024-07-18"],
             ),
             ("ft:gpt-4o", vec!["gpt-4o"]),
+            ("claude-sonnet-4@20250514", vec!["claude-sonnet-4"]),
             ("davinci:ft-org-2023-01-01", vec!["davinci"]),
             ("accounts/fireworks/models/llama-v3", vec!["llama-v3"]),
             (

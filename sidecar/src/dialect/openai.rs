@@ -8,11 +8,17 @@ use postern_crds::{
     provider::Dialect,
 };
 
-use super::{Head, Request, Unreadable, draft::Draft, json, media, model, query};
+use super::{Head, Request, Unreadable, draft::Draft, json, media};
 
-mod chat;
+mod assistants;
+pub(super) mod chat;
+mod completions;
+pub(super) mod embeddings;
 mod endpoint;
+mod form;
 mod parts;
+mod prompt;
+mod responses;
 mod tools;
 
 use endpoint::Body;
@@ -26,50 +32,57 @@ pub(super) fn head(head: &Head<'_>) -> Call {
 /// The whole call.
 pub(super) fn read(request: &Request<'_>) -> Result<Call, Unreadable> {
     let endpoint = endpoint(request.head.method, &request.head.segments());
-    let mut draft = Draft::new(endpoint.operation);
-    endpoint.read(request, &mut draft)?;
-    if !draft.has_models() && endpoint.has_model() {
-        if request.head.dialect != Dialect::OpenRouter {
-            return Err(Unreadable::NoModel);
-        }
-        // The account's own default answers then.
-        draft.hide_models();
-    }
-    Ok(draft.finish())
+    endpoint.read(request, endpoint.draft())
 }
 
 impl Endpoint {
     /// What the head alone tells.
     pub(super) fn head(self) -> Call {
         let models = match self.body {
-            Body::Json(_) | Body::Hidden => Models::Hidden,
-            Body::Unread => Models::None,
+            Body::Nowhere => Models::None,
+            Body::Json(_) | Body::Defaulted(_) | Body::Form(_) | Body::Query | Body::Hidden => {
+                Models::Hidden
+            }
         };
         Draft::head(self.operation, models)
     }
 
-    /// Whether the body must name a model.
-    fn has_model(self) -> bool {
-        matches!(self.body, Body::Json(_))
+    /// A call for this operation of which nothing else is known.
+    pub(super) fn draft(self) -> Draft {
+        Draft::new(self.operation)
     }
 
-    /// Reads the body and the query into `draft`.
+    /// Reads the body and the query, beside what is in `draft` already.
     ///
     /// # Errors
-    /// [`Unreadable`], but for a missing model.
-    pub(super) fn read(self, request: &Request<'_>, draft: &mut Draft) -> Result<(), Unreadable> {
+    /// [`Unreadable`].
+    pub(super) fn read(self, request: &Request<'_>, mut draft: Draft) -> Result<Call, Unreadable> {
         match self.body {
-            Body::Json(body) => {
+            Body::Json(reader) | Body::Defaulted(reader) => {
                 media::json(request.headers)?;
-                json::read(request.body, |value| body(value, draft))?;
+                json::read(request.body, |value| reader(value, &mut draft))?;
             }
-            Body::Unread => return Ok(()),
+            Body::Form(reader) => {
+                match (form::boundary(request.headers, reader.is_some())?, reader) {
+                    (Some(boundary), _) => form::read(request.body, &boundary, &mut draft)?,
+                    (None, Some(reader)) => {
+                        json::read(request.body, |value| reader(value, &mut draft))?;
+                    }
+                    (None, None) => {}
+                }
+            }
+            Body::Query => {}
             Body::Hidden => draft.hide_models(),
+            Body::Nowhere => return Ok(draft.finish()),
         }
-        // A server that looks into the query first would take that one.
-        for name in query::values(request.head.query, "model")? {
-            draft.model(model::named(&name)?);
+        draft.query_models(request.head.query)?;
+        if !draft.has_models() {
+            // OpenRouter has a default of the account's own even for a chat.
+            if matches!(self.body, Body::Json(_)) && request.head.dialect != Dialect::OpenRouter {
+                return Err(Unreadable::NoModel);
+            }
+            draft.hide_models();
         }
-        Ok(())
+        Ok(draft.finish())
     }
 }

@@ -7,7 +7,7 @@ use super::{
 
 /// What a message costs beside its content: role and separators
 /// (<https://github.com/openai/openai-cookbook/blob/main/examples/How_to_count_tokens_with_tiktoken.ipynb>).
-const MESSAGE_TOKENS: u64 = 4;
+pub(super) const MESSAGE_TOKENS: u64 = 4;
 
 /// Reads the body.
 pub(in super::super) fn read(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {

@@ -21,6 +21,7 @@ fn tool(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
         "description",
         "format",
         "function",
+        "input_schema",
         "model",
         "name",
         "parameters",
@@ -37,11 +38,7 @@ fn tool(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
             "server_label" => label = Some(value.text()?.into_owned()),
             "function" | "custom" => name = Some(inner_name(value, draft)?),
             // The vendor's image generation takes another model than the call's.
-            "model" => {
-                if let Some(value) = value.optional()? {
-                    draft.model_member(value)?;
-                }
-            }
+            "model" => draft.model_member(value)?,
             // A namespace of tools.
             "tools" => list(value, draft)?,
             _ => value.weigh(&mut draft.input)?,
