@@ -35,8 +35,12 @@ pub fn format(identity: &AgentIdentitySpec, policies: &[NamedPolicy]) -> u32 {
             mode,
             max_inspected_bytes,
             rules,
+            limits,
         } = &policy.spec;
-        *mode == Mode::default() && max_inspected_bytes.is_none() && rules.iter().all(is_plain_rule)
+        *mode == Mode::default()
+            && max_inspected_bytes.is_none()
+            && limits.is_empty()
+            && rules.iter().all(is_plain_rule)
     };
     if identity.prices.is_empty() && policies.iter().all(is_plain) {
         1

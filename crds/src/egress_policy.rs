@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::METHODS;
 
+mod limit;
+
+pub use limit::{AssumedPrice, Currency, OnUnknownPrice, PolicyLimit, Scope};
+
 // Nothing in it is immutable, for the reason that nothing in an `AgentIdentity` is; a policy may be led to another identity, and the status of
 // the old target goes with it.
 /// Which calls the targeted identities may make. What no rule allows is denied.
@@ -53,6 +57,12 @@ pub struct EgressPolicySpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[serde(default)]
     pub rules: Vec<PolicyRule>,
+
+    /// How much calls may use. Limits of all policies of an identity apply together.
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<PolicyLimit>,
 }
 
 /// The object that a policy applies to.

@@ -111,7 +111,7 @@ impl Policy {
         self.rules.len()
     }
 
-    /// The limits, of enforcing and of observing policies.
+    /// The limits sorted by name, of enforcing and of observing policies.
     pub fn limits(&self) -> &[Limit] {
         &self.limits
     }

@@ -228,6 +228,7 @@ fn what_the_first_format_cannot_say_asks_for_a_reader_of_the_second() {
     let of_the_spec = [
         serde_json::json!({"mode": "Observe"}),
         serde_json::json!({"maxInspectedBytes": 4096}),
+        serde_json::json!({"limits": [{"name": "few", "scope": "Pod", "concurrent": 2}]}),
     ];
     let of_a_rule = [
         serde_json::json!({"models": ["gpt-*"]}),

@@ -2,13 +2,15 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Glob, METHODS, NamedPolicy, Pattern, Policy, RuleId, label, rule::Rule};
+use super::{Glob, Limit, METHODS, NamedPolicy, Pattern, Policy, RuleId, label, rule::Rule};
 use crate::{
     egress_policy::{Action, EgressPolicySpec, Mode, PolicyRule},
     facts::Operation,
     names::is_label,
     violation::Violation,
 };
+
+mod limits;
 
 /// What `maxInspectedBytes` can be: less than a kilobyte would leave most calls unread, and more than 64 MiB would cost too much memory a call.
 const INSPECTED_BYTES: RangeInclusive<u32> = 1024..=64 * 1024 * 1024;
@@ -30,7 +32,7 @@ pub fn compile(policies: &[NamedPolicy]) -> Result<Policy, Vec<Violation>> {
             violations.push(Violation::new(&at, "there is another policy of this name"));
         }
         match compile_one(&named.name, &named.spec) {
-            Ok(rules) => policy.add(&named.spec, rules),
+            Ok(compiled) => policy.add(&named.spec, compiled),
             Err(found) => violations.extend(found.into_iter().map(|violation| {
                 Violation::new(format!("{at}: {}", violation.path), violation.message)
             })),
@@ -41,6 +43,7 @@ pub fn compile(policies: &[NamedPolicy]) -> Result<Policy, Vec<Violation>> {
             let denies_first = other.action.cmp(&one.action);
             denies_first.then_with(|| one.id.cmp(&other.id))
         });
+        policy.limits.sort_by(|one, other| one.id.cmp(&other.id));
         policy.models = label::sorted(policy.rules.iter().flat_map(|rule| &rule.models));
         Ok(policy)
     } else {
@@ -49,8 +52,9 @@ pub fn compile(policies: &[NamedPolicy]) -> Result<Policy, Vec<Violation>> {
 }
 
 impl Policy {
-    fn add(&mut self, spec: &EgressPolicySpec, rules: Vec<Rule>) {
-        self.rules.extend(rules);
+    fn add(&mut self, spec: &EgressPolicySpec, compiled: Compiled) {
+        self.rules.extend(compiled.rules);
+        self.limits.extend(compiled.limits);
         match spec.mode {
             Mode::Enforce => self.enforces = true,
             Mode::Observe => self.observes = true,
@@ -71,7 +75,13 @@ pub fn check(spec: &EgressPolicySpec) -> Result<(), Vec<Violation>> {
     compile_one("", spec).map(|_| ())
 }
 
-fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Vec<Rule>, Vec<Violation>> {
+/// What one policy says.
+struct Compiled {
+    rules: Vec<Rule>,
+    limits: Vec<Limit>,
+}
+
+fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Compiled, Vec<Violation>> {
     let mut violations = Vec::new();
     let mut rules = Vec::new();
     if spec.target_refs.is_empty() {
@@ -111,8 +121,9 @@ fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Vec<Rule>, Vec<V
             Err(found) => violations.extend(found),
         }
     }
+    let limits = limits::compile(policy, spec.mode, &spec.limits, &mut violations);
     if violations.is_empty() {
-        Ok(rules)
+        Ok(Compiled { rules, limits })
     } else {
         Err(violations)
     }
@@ -126,18 +137,7 @@ fn compile_rule(
 ) -> Result<Rule, Vec<Violation>> {
     let mut violations = Vec::new();
     let credentials = &rule.to.credentials;
-    if credentials.is_empty() {
-        violations.push(Violation::new(
-            format!("{at}.to.credentials"),
-            "name at least one credential, or \"*\" for all",
-        ));
-    }
-    if credentials.len() > 1 && credentials.iter().any(|name| name == "*") {
-        violations.push(Violation::new(
-            format!("{at}.to.credentials"),
-            "\"*\" stands for all credentials and must be alone",
-        ));
-    }
+    check_credentials(at, credentials, &mut violations);
     for (index, method) in rule.methods.iter().enumerate() {
         if !METHODS.contains(&method.as_str()) {
             violations.push(Violation::new(
@@ -177,6 +177,21 @@ fn compile_rule(
         uninspected: rule.uninspected,
         action: rule.action,
     })
+}
+
+fn check_credentials(at: &str, credentials: &[String], violations: &mut Vec<Violation>) {
+    if credentials.is_empty() {
+        violations.push(Violation::new(
+            format!("{at}.to.credentials"),
+            "name at least one credential, or \"*\" for all",
+        ));
+    }
+    if credentials.len() > 1 && credentials.iter().any(|name| name == "*") {
+        violations.push(Violation::new(
+            format!("{at}.to.credentials"),
+            "\"*\" stands for all credentials and must be alone",
+        ));
+    }
 }
 
 fn globs(at: &str, texts: &[String], violations: &mut Vec<Violation>) -> Vec<Glob> {

@@ -1,7 +1,7 @@
 //! Deciding and fitting; what a policy means is told by the golden files in `crds/tests/golden`.
 
 use super::*;
-use crate::{Facts, agent_identity::AgentIdentitySpec, route};
+use crate::{Facts, agent_identity::AgentIdentitySpec, egress_policy::Mode, money::Usd, route};
 
 fn spec(rules: &str) -> EgressPolicySpec {
     crate::yaml::from_str(&format!(
@@ -79,4 +79,135 @@ fn two_policies_of_one_name_are_refused() {
         found[0].to_string(),
         "EgressPolicy p: there is another policy of this name"
     );
+}
+
+#[test]
+fn limits_are_read_exactly_and_sorted_by_name() {
+    let spec: EgressPolicySpec = crate::yaml::from_str(
+        "{targetRefs: [{kind: AgentIdentity, name: bot}], mode: Observe, limits: [
+           {name: rpm, scope: Pod, requests: 60, per: 1m},
+           {name: few, scope: Pod, concurrent: 4},
+           {name: day, scope: Pod, to: {credentials: [openai]}, spend: '20.5', per: 24h, budgetExceeded: Finish,
+            onUnknownPrice: Assume, assumedPrice: {input: '0.15', output: '60'}}]}",
+    )
+    .unwrap();
+    let policy = compile(&[NamedPolicy {
+        name: "p".into(),
+        generation: 0,
+        spec,
+    }])
+    .unwrap();
+    let [day, few, rpm] = policy.limits() else {
+        panic!("{:?}", policy.limits())
+    };
+    let usd = |text: &str| text.parse::<Usd>().unwrap();
+    assert_eq!(day.id.to_string(), "p/day");
+    assert_eq!(day.measure, Measure::Spend(usd("20.5")));
+    assert_eq!(day.per.as_secs(), 24 * 3600);
+    assert_eq!(day.exceeded, BudgetExceeded::Finish);
+    assert!(day.concerns("openai") && !day.concerns("gemini") && !day.enforce);
+    let price = day.assumed_price.unwrap();
+    assert_eq!(
+        (price.input, price.cached_input, price.reasoning),
+        (usd("0.00000015"), usd("0.00000015"), usd("0.00006"))
+    );
+    assert_eq!(
+        (few.measure, few.per.as_secs()),
+        (Measure::Concurrent(4), 0)
+    );
+    assert_eq!(
+        (rpm.measure, rpm.per.as_secs()),
+        (Measure::Requests(60), 60)
+    );
+    assert!(rpm.concerns("anything") && rpm.assumed_price.is_none());
+    // Of these only money depends on what a call says.
+    assert!(policy.needs("openai", "POST", "/x").content);
+    assert!(!policy.needs("gemini", "POST", "/x").content);
+}
+
+#[test]
+fn a_model_has_the_label_of_the_most_exact_name_and_never_its_own() {
+    let spec = spec(
+        "[{name: a, to: {credentials: ['*']}, models: ['gpt-*', 'gpt-4o-mini', 'gpt-4*'], action: Allow},
+          {name: b, to: {credentials: ['*']}, models: [GPT-5, 'gpt-4*'], action: Deny}]",
+    );
+    let policy = compile(&[NamedPolicy {
+        name: "p".into(),
+        generation: 0,
+        spec,
+    }])
+    .unwrap();
+    for (model, label) in [
+        ("gpt-4o-mini", "gpt-4o-mini"),
+        ("GPT-4o-mini", "gpt-4o-mini"),
+        ("gpt-4o", "gpt-4*"),
+        ("gpt-3.5", "gpt-*"),
+        ("gpt-5", "GPT-5"),
+        ("claude", "other"),
+    ] {
+        assert_eq!(policy.model_label(model), label);
+    }
+    assert_eq!(
+        policy.model_names().collect::<Vec<_>>(),
+        ["gpt-4o-mini", "GPT-5", "gpt-4*", "gpt-*"]
+    );
+}
+
+#[test]
+fn the_smallest_share_of_a_body_counts() {
+    let bytes = |asked: &[Option<u32>]| {
+        let policies: Vec<NamedPolicy> = asked
+            .iter()
+            .enumerate()
+            .map(|(index, asked)| NamedPolicy {
+                name: format!("p{index}"),
+                generation: 0,
+                spec: EgressPolicySpec {
+                    max_inspected_bytes: *asked,
+                    ..spec("[]")
+                },
+            })
+            .collect();
+        compile(&policies).unwrap().max_inspected_bytes()
+    };
+    assert_eq!(bytes(&[]), 8 * 1024 * 1024);
+    assert_eq!(bytes(&[None]), 8 * 1024 * 1024);
+    assert_eq!(bytes(&[Some(4096), None, Some(2048)]), 2048);
+    assert_eq!(bytes(&[Some(16 * 1024 * 1024), None]), 16 * 1024 * 1024);
+}
+
+#[test]
+fn a_body_is_read_only_where_it_may_change_the_decision() {
+    let needs = |rules: &str, mode: Mode| {
+        let spec = EgressPolicySpec {
+            mode,
+            ..spec(rules)
+        };
+        let policies = [NamedPolicy {
+            name: "p".into(),
+            generation: 0,
+            spec,
+        }];
+        compile(&policies).unwrap().needs("a", "POST", "/x").content
+    };
+    const ALLOW: &str = "{name: a, to: {credentials: [a]}, action: Allow}";
+    const ALLOW_MODEL: &str = "{name: b, to: {credentials: [a]}, models: [x], action: Allow}";
+    const DENY: &str = "{name: c, to: {credentials: [a]}, action: Deny}";
+    const DENY_TOOL: &str = "{name: d, to: {credentials: [a]}, tools: [x], action: Deny}";
+    const ELSEWHERE: &str =
+        "{name: e, to: {credentials: [a]}, paths: [/y], operations: [chat], action: Deny}";
+    for (rules, expected) in [
+        (vec![], false),
+        (vec![ALLOW], false),
+        (vec![ALLOW_MODEL], true),
+        (vec![ALLOW, ALLOW_MODEL], false),
+        (vec![ALLOW, DENY_TOOL], true),
+        (vec![DENY_TOOL], true),
+        (vec![ALLOW_MODEL, DENY_TOOL, DENY], false),
+        (vec![ALLOW, ELSEWHERE], false),
+    ] {
+        let rules = format!("[{}]", rules.join(", "));
+        assert_eq!(needs(&rules, Mode::Enforce), expected, "{rules}");
+        assert_eq!(needs(&rules, Mode::Observe), expected, "{rules}");
+    }
 }
