@@ -5,6 +5,8 @@
     reason = "the derive of KubeSchema repeats every struct, `pub` and all, inside a private function"
 )]
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -115,6 +117,7 @@ fn price_schema(_: &mut SchemaGenerator) -> Schema {
     validation = rules::name_of_the_gateway(),
     validation = ("has(self.provider) != has(self.http)", "set exactly one of provider (a service that Postern knows) and http (any other)"),
     validation = ("!has(self.http) || !has(self.endpoint)", "endpoint goes with provider; with http, name the hosts there"),
+    validation = ("!has(self.deployments) || (has(self.provider) && self.provider == 'azure-openai')", "deployments goes with provider azure-openai only"),
     validation = ("!has(self.http) || !has(self.inject)", "inject goes with provider; with http, say it there"),
     validation = ("!has(self.endpoint) || !self.endpoint.startsWith('http://') || (has(self.allowPlaintext) && self.allowPlaintext)", "an http:// endpoint sends the credential in clear text: set allowPlaintext: true beside it if that is meant"),
     validation = ("!has(self.allowPlaintext) || !self.allowPlaintext || (has(self.endpoint) && self.endpoint.startsWith('http://'))", "allowPlaintext goes with an http:// endpoint only"),
@@ -158,6 +161,12 @@ pub struct Credential {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
 
+    /// For `azure-openai`: which model stands behind which deployment, as in `{fast: gpt-4o-mini}`. Rules, prices and metrics speak of the
+    /// model then. A deployment that is not here may have any model behind it: an `Allow` may name it, and every `Deny` of a model is about it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "deployments_schema")]
+    pub deployments: BTreeMap<String, String>,
+
     /// Where the secret comes from.
     pub source: Source,
 }
@@ -170,6 +179,14 @@ impl Credential {
             .or(self.http.as_ref().map(|http| &http.inject))
             .or_else(|| Some(&provider::find(self.provider.as_deref()?)?.inject))
     }
+}
+
+fn deployments_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 128,
+        "additionalProperties": { "type": "string", "minLength": 1, "maxLength": 256, "pattern": "^[!-~]+$" },
+    })
 }
 
 /// A service described in place.

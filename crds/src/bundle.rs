@@ -23,7 +23,7 @@ use crate::{
 mod tests;
 
 /// The newest format that this version reads and writes. 2 added what a reader of 1 does not know: to policies modes, models, operations,
-/// tools, expressions and limits; to identities prices.
+/// tools, expressions and limits; to identities prices and deployments.
 pub const FORMAT: u32 = 2;
 
 /// The oldest format that says all of `identity` and `policies`. A bundle is written in it, so that a sidecar from before an upgrade of the operator goes on
@@ -42,7 +42,11 @@ pub fn format(identity: &AgentIdentitySpec, policies: &[NamedPolicy]) -> u32 {
             && limits.is_empty()
             && rules.iter().all(is_plain_rule)
     };
-    if identity.prices.is_empty() && policies.iter().all(is_plain) {
+    let has_no_deployments = identity
+        .credentials
+        .iter()
+        .all(|credential| credential.deployments.is_empty());
+    if identity.prices.is_empty() && has_no_deployments && policies.iter().all(is_plain) {
         1
     } else {
         2

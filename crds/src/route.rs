@@ -1,6 +1,6 @@
 //! What a credential means for a request: where it goes, how its secret is put in, what its errors look like.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::{
     HeaderName,
@@ -48,6 +48,8 @@ pub struct Route {
     pub placeholder: String,
     /// The registry entry, if the credential has one.
     pub provider: Option<&'static Provider>,
+    /// Which model stands behind which deployment.
+    pub deployments: BTreeMap<String, String>,
 }
 
 /// Compiles every credential of an identity.
@@ -164,6 +166,7 @@ fn from_provider(
         dialect: provider.dialect,
         placeholder: placeholder(&provider.placeholder),
         provider: Some(provider),
+        deployments: credential.deployments.clone(),
     })
 }
 
@@ -241,5 +244,6 @@ fn from_http(
         dialect: Dialect::Plain,
         placeholder: placeholder("postern-{}"),
         provider: None,
+        deployments: BTreeMap::new(),
     })
 }

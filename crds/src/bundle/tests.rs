@@ -225,6 +225,9 @@ fn what_the_first_format_cannot_say_asks_for_a_reader_of_the_second() {
         ..identity.clone()
     };
     assert_eq!(format(&priced, &[]), 2);
+    let mut deployed = identity.clone();
+    deployed.credentials[0].deployments = [("fast".into(), "gpt-4o-mini".into())].into();
+    assert_eq!(format(&deployed, &[]), 2);
     let of_the_spec = [
         serde_json::json!({"mode": "Observe"}),
         serde_json::json!({"maxInspectedBytes": 4096}),

@@ -55,6 +55,24 @@ pub(super) fn combination(at: &str, credential: &Credential) -> Vec<Violation> {
             "inject goes with provider; with http, say it there",
         );
     }
+    if !credential.deployments.is_empty() && credential.provider.as_deref() != Some("azure-openai")
+    {
+        wrong(
+            "deployments",
+            "deployments goes with provider azure-openai only",
+        );
+    }
+    let is_name = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
+    if !credential
+        .deployments
+        .iter()
+        .all(|(deployment, model)| is_name(deployment) && is_name(model))
+    {
+        wrong(
+            "deployments",
+            "deployments and models are named in printable ASCII without spaces",
+        );
+    }
     if credential.allow_plaintext && !is_plaintext {
         wrong(
             "allowPlaintext",

@@ -655,3 +655,23 @@ fn a_placeholder_depends_on_the_credentials_full_name() {
         assert_ne!(one, other);
     }
 }
+
+#[test]
+fn deployments_are_azures_and_name_models() {
+    let azure = "name: az, provider: azure-openai, endpoint: \"https://corp.openai.azure.com\"";
+    let route = route(&format!("{{{azure}, deployments: {{fast: gpt-4o-mini}}}}"));
+    assert_eq!(
+        route.deployments.get("fast").map(String::as_str),
+        Some("gpt-4o-mini")
+    );
+    assert_eq!(
+        problem("{name: x, provider: openai, deployments: {fast: gpt-4o-mini}}"),
+        "spec.credentials[0].deployments: deployments goes with provider azure-openai only"
+    );
+    for wrong in ["{fast: ''}", "{fast: 'a b'}", "{'': m}", "{schön: m}"] {
+        assert_eq!(
+            problem(&format!("{{{azure}, deployments: {wrong}}}")),
+            "spec.credentials[0].deployments: deployments and models are named in printable ASCII without spaces"
+        );
+    }
+}

@@ -71,6 +71,22 @@ fn node(at: &str, schema: &Value, value: &mut Value, found: &mut Vec<Violation>)
 }
 
 fn object(at: &str, schema: &Value, members: &mut Map<String, Value>, found: &mut Vec<Violation>) {
+    // A map, whose keys are the user's.
+    if schema["additionalProperties"].is_object() {
+        let message = count(
+            "entries",
+            schema,
+            "minProperties",
+            "maxProperties",
+            members.len(),
+        );
+        found.extend(message.map(|message| Violation::new(at, message)));
+        for (name, value) in members {
+            let at = format!("{at}.{name}");
+            node(&at, &schema["additionalProperties"], value, found);
+        }
+        return;
+    }
     let empty = Map::new();
     let known = schema["properties"].as_object().unwrap_or(&empty);
     members.retain(|name, _| {
