@@ -144,6 +144,16 @@ pub struct Model {
     pub opaque: bool,
 }
 
+impl Models {
+    /// The name of the first, as the call writes it.
+    pub fn first(&self) -> Option<&str> {
+        match self {
+            Self::Named(models) => models.first().map(|model| model.name.as_str()),
+            Self::None | Self::Hidden => None,
+        }
+    }
+}
+
 impl Model {
     /// A model without other names.
     pub fn new(name: impl Into<String>) -> Self {

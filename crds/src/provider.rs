@@ -15,6 +15,9 @@ pub struct Provider {
     pub name: String,
     /// The vendor's name for people.
     pub title: String,
+    /// The vendor in the vocabulary of OpenTelemetry's conventions for generative AI (`gen_ai.provider.name`), where that is another word.
+    #[serde(default)]
+    pub telemetry_name: Option<String>,
     /// The vendor's page that says how requests are authenticated.
     pub docs: String,
     /// The API's host; absent where every customer has an own one, so that `endpoint` is required.

@@ -11,17 +11,16 @@ use std::{
 };
 
 use http::{HeaderValue, Method};
-use postern_crds::policy::RuleId;
+use postern_crds::{facts::Call, money::Usd, policy::RuleId, usage::Usage};
 use rustix::rand::GetRandomFlags;
 
 use crate::{
     error::Error,
-    metrics::{Metrics, RequestLabels, RouteLabel, status_class},
+    metrics::{Metrics, RouteLabel},
     snapshot::{Binding, Snapshot},
 };
 
-/// Paths are cut to this many bytes in a line.
-const MAX_PATH: usize = 512;
+mod ending;
 
 /// What is known of a request at its end.
 #[derive(Debug)]
@@ -40,6 +39,12 @@ pub struct Record<'a> {
     pub reason: &'static str,
     /// The rule that decided.
     pub rule: Option<&'a RuleId>,
+    /// What policies that only observe would have done instead.
+    pub observed: &'a [Observed],
+    /// What the call said, if it was read.
+    pub call: Option<&'a Call>,
+    /// What it used, if it was a call that uses tokens and was answered.
+    pub used: Option<&'a Used>,
     /// Status of the response, unless the caller left before.
     pub status: Option<u16>,
     /// Bytes of the request's body that were sent on.
@@ -50,6 +55,28 @@ pub struct Record<'a> {
     pub outcome: Outcome,
     /// From the request's head to the end.
     pub duration: Duration,
+}
+
+/// What a policy that only observes would have done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observed {
+    /// `allowed`, or the reason of the answer that the call would have got.
+    pub reason: &'static str,
+    /// The rule or limit, if one decided.
+    pub rule: Option<RuleId>,
+}
+
+/// What a call used.
+#[derive(Clone, Debug, Default)]
+pub struct Used {
+    /// Tokens.
+    pub usage: Usage,
+    /// What they cost; `None` where a price is unknown.
+    pub cost: Option<Usd>,
+    /// The model that answered, by its own word.
+    pub model: Option<String>,
+    /// Why it stopped.
+    pub finish_reasons: Vec<String>,
 }
 
 /// How a request ended.
@@ -108,6 +135,9 @@ pub(crate) struct Exchange {
     method: Option<Method>,
     path: Option<String>,
     rule: Option<RuleId>,
+    observed: Vec<Observed>,
+    call: Option<Call>,
+    used: Option<Used>,
     refusal: Option<Refusal>,
     allowed: bool,
     status: Option<u16>,
@@ -155,6 +185,9 @@ impl AccessLog {
             method,
             path: None,
             rule: None,
+            observed: Vec::new(),
+            call: None,
+            used: None,
             refusal: None,
             allowed: false,
             status: None,
@@ -184,10 +217,26 @@ impl Exchange {
         self.path = Some(path.to_owned());
     }
 
-    /// A rule allows it.
-    pub(crate) fn allowed_by(&mut self, rule: RuleId) {
+    /// What it says is known.
+    pub(crate) fn understood(&mut self, call: &Call) {
+        self.call = Some(call.clone());
+    }
+
+    /// A rule allows it; or no rule has to, where all policies only observe.
+    pub(crate) fn allowed_by(&mut self, rule: Option<RuleId>) {
         self.allowed = true;
-        self.rule = Some(rule);
+        self.rule = rule;
+    }
+
+    /// A policy that only observes would have done otherwise.
+    pub(crate) fn observed(&mut self, observed: Observed) {
+        self.observed.push(observed);
+    }
+
+    /// What it used is known.
+    #[expect(dead_code, reason = "the meter comes with the next change")]
+    pub(crate) fn used(&mut self, used: Used) {
+        self.used = Some(used);
     }
 
     /// It is about to be sent to the upstream.
@@ -296,106 +345,4 @@ impl Exchange {
     fn route_label(&self) -> String {
         self.credential().unwrap_or("none").to_owned()
     }
-
-    fn count(&self, record: &Record<'_>, now: Instant) {
-        let metrics = &self.log.metrics;
-        metrics.in_flight.dec();
-        let label = RouteLabel {
-            route: self.route_label(),
-        };
-        metrics
-            .duration
-            .get_or_create(&label)
-            .observe(record.duration.as_secs_f64());
-        if let Some(first) = self.first_byte {
-            metrics
-                .first_byte
-                .get_or_create(&label)
-                .observe((first - self.started).as_secs_f64());
-        }
-        if let Some(called) = self.upstream_started {
-            metrics
-                .upstream_duration
-                .get_or_create(&label)
-                .observe((now - called).as_secs_f64());
-            if let Some(first) = self.first_byte.filter(|_| self.refusal.is_none()) {
-                metrics
-                    .upstream_first_byte
-                    .get_or_create(&label)
-                    .observe((first - called).as_secs_f64());
-            }
-        }
-        let labels = RequestLabels {
-            route: label.route,
-            decision: if record.allowed { "allow" } else { "deny" },
-            reason: record.reason,
-            status: status_class(record.status),
-            outcome: record.outcome.as_str(),
-        };
-        metrics.requests.get_or_create(&labels).inc();
-    }
-}
-
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let now = Instant::now();
-        let record = Record {
-            request_id: self.id.to_str().unwrap_or_default(),
-            credential: self.credential(),
-            method: self.method(),
-            path: self.path.as_deref(),
-            allowed: self.allowed,
-            reason: self
-                .refusal
-                .as_ref()
-                .map_or("allowed", |refusal| refusal.reason),
-            rule: self.rule.as_ref(),
-            status: self.status,
-            bytes_in: self.sent.0.load(Ordering::Relaxed),
-            bytes_out: self.received,
-            outcome: self.outcome,
-            duration: now - self.started,
-        };
-        self.count(&record, now);
-        if let Some(observer) = &self.log.observer {
-            observer(&record);
-        }
-        let path = record.path.map(|path| &path[..path.len().min(MAX_PATH)]);
-        let upstream = self
-            .upstream_started
-            .map(|called| milliseconds(now - called));
-        let first_byte = self
-            .first_byte
-            .map(|first| milliseconds(first - self.started));
-        let error = self
-            .refusal
-            .as_ref()
-            .map(|refusal| refusal.chain.as_str())
-            .or(self.failure.as_deref());
-        tracing::info!(
-            target: "postern::access",
-            request_id = record.request_id,
-            identity = self.snapshot.as_ref().map(|snapshot| snapshot.identity.as_str()),
-            credential = record.credential,
-            method = record.method,
-            path,
-            decision = if record.allowed { "allow" } else { "deny" },
-            reason = record.reason,
-            rule = record.rule.map(tracing::field::display),
-            status = record.status,
-            bytes_in = record.bytes_in,
-            bytes_out = record.bytes_out,
-            duration_ms = milliseconds(record.duration),
-            first_byte_ms = first_byte,
-            upstream_ms = upstream,
-            outcome = record.outcome.as_str(),
-            error,
-            "request",
-        );
-    }
-}
-
-/// With three digits after the point: a proxy's own time is less than a millisecond.
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -20,6 +20,8 @@ pub(crate) struct Admin {
     pub(crate) is_ready: Box<dyn Fn() -> bool + Send + Sync>,
     /// The metrics.
     pub(crate) metrics: Arc<Metrics>,
+    /// Brings those up to date that change with time alone.
+    pub(crate) refresh: Box<dyn Fn() + Send + Sync>,
 }
 
 impl Admin {
@@ -68,11 +70,14 @@ impl Admin {
                 plain,
                 "no bundle is loaded, or the process is stopping\n",
             ),
-            "/metrics" => response(
-                StatusCode::OK,
-                "application/openmetrics-text; version=1.0.0; charset=utf-8",
-                self.metrics.encode(),
-            ),
+            "/metrics" => {
+                (self.refresh)();
+                response(
+                    StatusCode::OK,
+                    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                    self.metrics.encode(),
+                )
+            }
             _ => response(
                 StatusCode::NOT_FOUND,
                 plain,

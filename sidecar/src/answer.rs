@@ -51,6 +51,9 @@ pub(crate) fn render(
             HeaderValue::from_static("false"),
         );
     }
+    if let Some(wait) = error.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs()));
+    }
     if status == StatusCode::METHOD_NOT_ALLOWED {
         // RFC 9110 section 15.5.6 requires the list.
         headers.insert(

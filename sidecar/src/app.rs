@@ -1,6 +1,11 @@
 //! The program as a value: bind it, ask for its addresses, run it until a future says stop.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -10,6 +15,7 @@ use crate::{
     admin::Admin,
     bundle::{Publisher, Watcher},
     config::{Config, Source},
+    limits::Limits,
     listener::{self, Server},
     metrics::Metrics,
     proxy::{Proxy, authority::OwnNames},
@@ -24,6 +30,7 @@ pub struct App {
     admin: Option<(TcpListener, SocketAddr)>,
     server: Arc<Server>,
     metrics: Arc<Metrics>,
+    limits: Arc<Limits>,
     upstreams: Arc<Upstreams>,
     source: Bundles,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
@@ -74,6 +81,7 @@ impl App {
             max_connections,
             head_timeout,
             connect_timeout,
+            pod,
             observer,
         } = config;
         let mut listeners = Vec::with_capacity(listen.len());
@@ -100,6 +108,7 @@ impl App {
         };
 
         let metrics = Arc::new(Metrics::new());
+        let limits = Arc::new(Limits::default());
         let upstreams = Arc::new(Upstreams::new(
             cluster_api,
             connect_timeout,
@@ -124,6 +133,8 @@ impl App {
             snapshots.clone(),
             OwnNames::new(&addresses),
             log,
+            Arc::clone(&limits),
+            pod,
         ));
         let server = Arc::new(Server::new(
             proxy,
@@ -137,6 +148,7 @@ impl App {
             admin,
             server,
             metrics,
+            limits,
             upstreams,
             source,
             snapshots,
@@ -163,6 +175,7 @@ impl App {
             admin,
             server,
             metrics,
+            limits,
             upstreams,
             source,
             snapshots,
@@ -183,9 +196,21 @@ impl App {
         tasks.spawn(async move { upstreams.sweep().await });
         if let Some((listener, _)) = admin {
             let stopping = stopping.clone();
-            let is_ready =
-                Box::new(move || !stopping.is_cancelled() && snapshots.borrow().is_some());
-            tasks.spawn(Arc::new(Admin { is_ready, metrics }).serve(listener));
+            let ready = snapshots.clone();
+            let is_ready = Box::new(move || !stopping.is_cancelled() && ready.borrow().is_some());
+            let of_limits = Arc::clone(&metrics);
+            let refresh = Box::new(move || {
+                if let Some(snapshot) = &*snapshots.borrow() {
+                    let remaining = limits.remaining(snapshot.policy.limits(), Instant::now());
+                    of_limits.limits_remain(&remaining);
+                }
+            });
+            let admin = Admin {
+                is_ready,
+                metrics,
+                refresh,
+            };
+            tasks.spawn(Arc::new(admin).serve(listener));
         }
         for listener in listeners {
             tasks.spawn(Arc::clone(&server).accept(listener));

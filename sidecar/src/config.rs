@@ -31,6 +31,8 @@ pub struct Config {
     pub head_timeout: Duration,
     /// Name, TCP and TLS of an upstream connection together.
     pub connect_timeout: Duration,
+    /// Name of the pod, for rules; empty on a laptop.
+    pub pod: String,
     /// Is told of every request at its end.
     pub observer: Option<Observer>,
 }
@@ -56,6 +58,7 @@ impl Config {
             max_connections: 1024,
             head_timeout: Duration::from_secs(10),
             connect_timeout: Duration::from_secs(10),
+            pod: String::new(),
             observer: None,
         }
     }
@@ -109,7 +112,7 @@ pub struct ServeArgs {
     )]
     cluster_api: Vec<IpAddr>,
 
-    /// Name of the pod, for the log
+    /// Name of the pod, for rules that speak of it
     #[arg(long, env = "POSTERN_POD", value_name = "NAME")]
     pub pod: Option<String>,
 
@@ -154,7 +157,7 @@ impl ServeArgs {
             drain_timeout,
             max_connections,
             cluster_api,
-            pod: _,
+            pod,
             log_level: _,
             log_format: _,
         } = self;
@@ -164,6 +167,7 @@ impl ServeArgs {
             drain_timeout,
             max_connections,
             cluster_api,
+            pod: pod.unwrap_or_default(),
             ..Config::on_free_ports(Source::Directory(bundle_dir))
         }
     }

@@ -1,9 +1,13 @@
 //! Everything that can end a request other than its upstream's answer: one enum, and for each case one status, one reason, one message.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use postern_crds::policy::RuleId;
 
 use crate::{
+    dialect::{Unreadable, encoding},
+    limits::Exceeded,
     listener::HeadError,
     proxy::path::PathError,
     upstream::{SendError, tls::TrustError},
@@ -47,6 +51,34 @@ pub(crate) enum Error {
     /// No rule allows the request.
     #[error("no rule allows it")]
     NoRule,
+    /// A rule could not be evaluated for the request, so whether it denies it is not known.
+    #[error("rule {rule} cannot be evaluated: {error}")]
+    PolicyFailed {
+        /// The rule.
+        rule: RuleId,
+        /// Why, without anything of the request but names of facts.
+        error: String,
+    },
+    /// The body broke off before its end.
+    #[error("the body of the request broke off")]
+    BodyBroken(#[source] hyper::Error),
+    /// The body cannot be read in one way only.
+    #[error("the body is refused: {0}")]
+    Body(#[from] Unreadable),
+    /// The body is longer than what is read for a decision, and the rule does not let it pass unread.
+    #[error("the body is longer than {limit} bytes, and rule {rule} has to read it")]
+    BodyTooLarge {
+        /// The rule that had to know what is in it.
+        rule: RuleId,
+        /// What is read at most.
+        limit: usize,
+    },
+    /// The body's content encoding cannot be taken off.
+    #[error("the body is refused: {0}")]
+    Encoding(#[from] encoding::Error),
+    /// A limit stands in the way.
+    #[error(transparent)]
+    Limit(#[from] Exceeded),
     /// The credential could not be resolved.
     #[error("the credential has no secret")]
     CredentialMissing,
@@ -81,7 +113,20 @@ impl Error {
     pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::Head(error) => error.status(),
-            Self::Path(_) | Self::HostMalformed => StatusCode::BAD_REQUEST,
+            Self::Path(_) | Self::HostMalformed | Self::BodyBroken(_) | Self::Body(_) => {
+                StatusCode::BAD_REQUEST
+            }
+            Self::Encoding(error) => match error {
+                encoding::Error::Unknown => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                encoding::Error::Broken => StatusCode::BAD_REQUEST,
+                encoding::Error::TooLong => StatusCode::PAYLOAD_TOO_LARGE,
+            },
+            Self::BodyTooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            // 429 invites to come again, which is right only where that helps.
+            Self::Limit(exceeded) => match exceeded.retry_after() {
+                Some(_) => StatusCode::TOO_MANY_REQUESTS,
+                None => StatusCode::FORBIDDEN,
+            },
             Self::MethodRefused => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnknownRoute(_) => StatusCode::NOT_FOUND,
             Self::NoPolicy
@@ -89,6 +134,7 @@ impl Error {
             | Self::Canary { .. }
             | Self::DeniedByRule(_)
             | Self::NoRule
+            | Self::PolicyFailed { .. }
             | Self::CredentialMissing
             | Self::CredentialUnusable
             | Self::Trust(_) => StatusCode::FORBIDDEN,
@@ -117,6 +163,16 @@ impl Error {
             Self::Canary { .. } => "placeholder_misplaced",
             Self::DeniedByRule(_) => "denied_by_rule",
             Self::NoRule => "no_rule",
+            Self::PolicyFailed { .. } => "rule_failed",
+            Self::BodyBroken(_) => "body_incomplete",
+            Self::Body(_) => "body_invalid",
+            Self::Encoding(error) => match error {
+                encoding::Error::Unknown => "encoding_refused",
+                encoding::Error::Broken => "body_invalid",
+                encoding::Error::TooLong => "body_too_large",
+            },
+            Self::BodyTooLarge { .. } => "body_too_large",
+            Self::Limit(exceeded) => exceeded.reason(),
             Self::CredentialMissing => "credential_missing",
             Self::CredentialUnusable => "credential_unusable",
             Self::Trust(_) => "trust_invalid",
@@ -151,16 +207,34 @@ impl Error {
             | Self::Canary { .. }
             | Self::DeniedByRule(_)
             | Self::NoRule
+            | Self::PolicyFailed { .. }
+            | Self::BodyBroken(_)
+            | Self::Body(_)
+            | Self::Encoding(_)
+            | Self::BodyTooLarge { .. }
+            // Worth one, but by a program that waits as long as it is told: the libraries' own tries only add to what is too much.
+            | Self::Limit(_)
             | Self::CredentialMissing
             | Self::CredentialUnusable
             | Self::Trust(_) => false,
         }
     }
 
-    /// The rule that decided, if one did.
+    /// How long to wait before the same call has a chance, where that is known.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Limit(exceeded) => exceeded.retry_after(),
+            _ => None,
+        }
+    }
+
+    /// The rule or limit that decided, if one did.
     pub(crate) fn rule(&self) -> Option<&RuleId> {
         match self {
-            Self::DeniedByRule(rule) => Some(rule),
+            Self::DeniedByRule(rule)
+            | Self::PolicyFailed { rule, .. }
+            | Self::BodyTooLarge { rule, .. } => Some(rule),
+            Self::Limit(exceeded) => Some(&exceeded.limit),
             _ => None,
         }
     }
@@ -205,6 +279,27 @@ impl Error {
                  EgressPolicy that targets the identity: {{name: NAME, to: {{credentials: [{credential}]}}, methods: [{method}], paths: [{path}], action: \
                  Allow}}."
             ),
+            Self::PolicyFailed { rule, error } => format!(
+                "postern: rule {rule} cannot be evaluated for {method} {path} with credential {credential:?} of identity {identity}, so the call is \
+                 denied: {error}."
+            ),
+            Self::BodyBroken(_) => "postern did not get the whole body of the request.".into(),
+            Self::Body(error) => format!(
+                "postern refuses the body of {method} {path}: {error}. A policy of identity {identity} decides by what is in it, so it must mean one \
+                 thing only."
+            ),
+            Self::Encoding(error) => format!("postern refuses the body of {method} {path}: {error}."),
+            Self::BodyTooLarge { rule, limit } => format!(
+                "postern: the body of {method} {path} is longer than the {limit} bytes that are read for a decision, and rule {rule} of identity \
+                 {identity} has to know what is in it. Send less, raise maxInspectedBytes of the EgressPolicy, or let the rule say uninspected: Allow."
+            ),
+            Self::Limit(exceeded) => match exceeded.retry_after() {
+                Some(wait) => format!(
+                    "postern: {exceeded}, for credential {credential:?} of identity {identity}. Try again in {} s.",
+                    wait.as_secs()
+                ),
+                None => format!("postern: {exceeded} (credential {credential:?} of identity {identity})."),
+            },
             Self::CredentialMissing => format!(
                 "postern: the call is allowed, but credential {credential:?} of identity {identity} has no secret: its source does not exist, or \
                  does not consent. See `kubectl describe agentidentity`."

@@ -5,11 +5,14 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use postern_crds::{money::Usd, policy::Measure};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
+
+use crate::limits::Remaining;
 
 /// Labels of a finished request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -33,6 +36,57 @@ pub(crate) struct RouteLabel {
     pub(crate) route: String,
 }
 
+/// Calls that were denied, or would have been.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct DenialLabels {
+    /// The credential, or `none`.
+    pub(crate) route: String,
+    /// The reason of our answer.
+    pub(crate) reason: &'static str,
+    /// The rule or limit that decided, as in `policy/rule`; empty where none did.
+    pub(crate) rule: String,
+}
+
+/// Tokens of one kind.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct TokenLabels {
+    /// The credential.
+    pub(crate) route: String,
+    /// The name or pattern in the policies that the call's model fits, or `other`.
+    pub(crate) model: String,
+    /// `input` and `output` count everything; `cached_input`, `cache_write` and `reasoning` are parts of them.
+    pub(crate) kind: &'static str,
+    /// `complete`, `partial` or `estimated`.
+    pub(crate) source: &'static str,
+}
+
+/// A model of a route.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct ModelLabel {
+    /// The credential.
+    pub(crate) route: String,
+    /// As in [`TokenLabels`].
+    pub(crate) model: String,
+}
+
+/// Money.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct CostLabels {
+    /// The credential.
+    pub(crate) route: String,
+    /// As in [`TokenLabels`].
+    pub(crate) model: String,
+    /// `USD`.
+    pub(crate) currency: &'static str,
+}
+
+/// One limit.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct LimitLabel {
+    /// `policy/limit`.
+    pub(crate) limit: String,
+}
+
 /// The revision of the bundle in use.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct BundleLabels {
@@ -54,6 +108,13 @@ pub(crate) struct Metrics {
     pub(crate) upstream_first_byte: Histograms,
     pub(crate) upstream_connects: Family<RouteLabel, Counter>,
     pub(crate) canaries: Family<RouteLabel, Counter>,
+    pub(crate) denials: Family<DenialLabels, Counter>,
+    pub(crate) observed: Family<DenialLabels, Counter>,
+    pub(crate) tokens: Family<TokenLabels, Counter>,
+    pub(crate) cost: Family<CostLabels, Counter<f64, AtomicU64>>,
+    pub(crate) unpriced: Family<ModelLabel, Counter>,
+    pub(crate) limit_remaining: Family<LimitLabel, Gauge<f64, AtomicU64>>,
+    pub(crate) streams_ended: Family<LimitLabel, Counter>,
     pub(crate) connections: Gauge,
     pub(crate) in_flight: Gauge,
     pub(crate) bundle_errors: Counter,
@@ -83,6 +144,13 @@ impl Metrics {
             upstream_first_byte: Family::new_with_constructor(histogram),
             upstream_connects: Family::default(),
             canaries: Family::default(),
+            denials: Family::default(),
+            observed: Family::default(),
+            tokens: Family::default(),
+            cost: Family::default(),
+            unpriced: Family::default(),
+            limit_remaining: Family::default(),
+            streams_ended: Family::default(),
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             bundle_errors: Counter::default(),
@@ -121,6 +189,33 @@ impl Metrics {
             "placeholders_misplaced",
             "Requests refused because a placeholder stood where none belongs",
             metrics.canaries.clone(),
+        );
+        registry.register("denials", "Requests denied", metrics.denials.clone());
+        registry.register(
+            "observed_differences",
+            "Requests that policies in mode Observe would have decided otherwise",
+            metrics.observed.clone(),
+        );
+        registry.register("tokens", "Tokens of answered calls", metrics.tokens.clone());
+        registry.register(
+            "cost",
+            "Cost of answered calls, by the price table",
+            metrics.cost.clone(),
+        );
+        registry.register(
+            "unpriced_requests",
+            "Answered calls whose cost is unknown",
+            metrics.unpriced.clone(),
+        );
+        registry.register(
+            "limit_remaining",
+            "What is left of a limit now: requests, tokens, dollars or calls at a time",
+            metrics.limit_remaining.clone(),
+        );
+        registry.register(
+            "limit_ended_streams",
+            "Streams that a limit ended",
+            metrics.streams_ended.clone(),
         );
         registry.register(
             "connections",
@@ -174,6 +269,26 @@ impl Metrics {
             .duration_since(UNIX_EPOCH)
             .unwrap_or(Duration::ZERO);
         self.bundle_loaded.set(now.as_secs_f64());
+    }
+
+    /// Records what is left of each limit.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a metric needs no more than 53 bits"
+    )]
+    pub(crate) fn limits_remain(&self, limits: &[Remaining<'_>]) {
+        // A limit that is gone must not stand there for ever.
+        self.limit_remaining.clear();
+        for Remaining { limit, left } in limits {
+            let left = match limit.measure {
+                Measure::Spend(_) => Usd::from_pico(*left).as_f64(),
+                Measure::Requests(_) | Measure::Tokens(_) | Measure::Concurrent(_) => *left as f64,
+            };
+            let label = LimitLabel {
+                limit: limit.id.to_string(),
+            };
+            self.limit_remaining.get_or_create(&label).set(left);
+        }
     }
 
     /// All metrics in OpenMetrics text.

@@ -1,6 +1,6 @@
 //! The line that every request walks. One straight function, one file a stage.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use http::{HeaderName, HeaderValue, Request, Response, header, uri::PathAndQuery};
 use hyper::body::Incoming;
@@ -10,10 +10,11 @@ use tokio::sync::watch;
 use crate::{
     access::{AccessLog, Exchange},
     answer,
-    body::{CallerBody, RequestBody, ResponseBody},
+    body::{RequestBody, ResponseBody},
     error::Error,
+    limits::{Limits, Running},
     listener::HeadError,
-    proxy::{authority::OwnNames, path::NormalPath},
+    proxy::{authority::OwnNames, path::NormalPath, policy::Subject},
     snapshot::Snapshot,
     upstream::{Lease, Outgoing},
 };
@@ -22,10 +23,12 @@ pub(crate) mod authority;
 pub(crate) mod caller;
 pub(crate) mod canary;
 mod credential;
+mod facts;
 pub(crate) mod headers;
 mod inject;
+mod limits;
 pub(crate) mod path;
-mod policy;
+pub(crate) mod policy;
 mod route;
 
 /// The proxy: everything a request needs on its way.
@@ -33,19 +36,26 @@ pub(crate) struct Proxy {
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     own_names: OwnNames,
     log: Arc<AccessLog>,
+    limits: Arc<Limits>,
+    /// The pod's name, for rules.
+    pod: String,
 }
 
 impl Proxy {
-    /// A proxy that decides by the newest of `snapshots` and answers to `own_names`.
+    /// A proxy that decides by the newest of `snapshots`, answers to `own_names` and keeps `limits`.
     pub(crate) fn new(
         snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
         own_names: OwnNames,
         log: Arc<AccessLog>,
+        limits: Arc<Limits>,
+        pod: String,
     ) -> Self {
         Self {
             snapshots,
             own_names,
             log,
+            limits,
+            pod,
         }
     }
 
@@ -61,13 +71,13 @@ impl Proxy {
             .log
             .begin(is_readable.then(|| request.method().clone()));
         match self.carry(head, request, &mut exchange).await {
-            Ok((mut response, lease)) => {
+            Ok((mut response, lease, running)) => {
                 response.headers_mut().insert(
                     HeaderName::from_static(REQUEST_ID_HEADER),
                     exchange.id().clone(),
                 );
                 exchange.answered(response.status().as_u16());
-                response.map(|body| ResponseBody::upstream(body, lease, exchange))
+                response.map(|body| ResponseBody::upstream(body, lease, running, exchange))
             }
             Err(error) => {
                 exchange.refused(&error);
@@ -92,7 +102,7 @@ impl Proxy {
         head: Result<(), HeadError>,
         request: Request<Incoming>,
         exchange: &mut Exchange,
-    ) -> Result<(Response<Incoming>, Lease), Error> {
+    ) -> Result<(Response<Incoming>, Lease, Running), Error> {
         head?;
         let (mut parts, body) = request.into_parts();
         policy::check_method(&parts.method)?;
@@ -107,10 +117,24 @@ impl Proxy {
             .canaries
             .check(&parts.headers, &path, parts.uri.query(), &binding)?;
 
-        let rule = policy::decide(&snapshot, &binding, &parts.method, &upstream_path)?;
-        if let Some(rule) = rule {
-            exchange.allowed_by(rule);
-        }
+        let known = facts::read(&snapshot, &binding, &mut parts, &upstream_path, body).await?;
+        exchange.understood(&known.call);
+        let rule = policy::decide(
+            &snapshot,
+            &Subject {
+                binding: &binding,
+                method: &parts.method,
+                path: &upstream_path,
+                headers: &parts.headers,
+                call: &known.call,
+                extent: known.extent,
+                pod: &self.pod,
+                now: SystemTime::now(),
+            },
+            exchange,
+        )?;
+        exchange.allowed_by(rule);
+        let reservation = limits::reserve(&self.limits, &snapshot, &binding, &known, exchange)?;
         let secret = credential::current(&binding)?; // no secret before the decision
         let origin = binding
             .origin
@@ -123,6 +147,7 @@ impl Proxy {
         inject::apply(&mut target, &mut parts.headers, &binding.route, secret)?; // the only reader of the secret's bytes
 
         exchange.calling_upstream();
+        let running = reservation.send();
         let (mut response, lease) = origin
             .send(Outgoing {
                 method: parts.method,
@@ -130,14 +155,14 @@ impl Proxy {
                 headers: parts.headers,
                 accepts_trailers,
                 body: RequestBody::new(
-                    CallerBody::Unread(body),
+                    known.body,
                     exchange.sent(),
                     Arc::clone(&binding.route.own_headers),
                 ),
             })
             .await?;
         headers::strip_response(response.headers_mut());
-        Ok((response, lease))
+        Ok((response, lease, running))
     }
 }
 

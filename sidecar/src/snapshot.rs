@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use postern_crds::{Bundle, Policy, Route, bundle, bundle::VersionedSecret, route};
+use postern_crds::{
+    Bundle, Policy, Route, bundle,
+    bundle::VersionedSecret,
+    facts::Models,
+    price::{Listed, Prices},
+    route,
+};
 
 use crate::{
     proxy::canary::Canaries,
@@ -13,10 +19,16 @@ use crate::{
 pub(crate) struct Snapshot {
     /// `namespace/name` of the identity, for messages.
     pub(crate) identity: String,
+    /// Its namespace.
+    pub(crate) namespace: String,
+    /// Its name.
+    pub(crate) name: String,
     /// The bundle's revision.
     pub(crate) revision: String,
     /// The policy.
     pub(crate) policy: Policy,
+    /// What models cost.
+    prices: Prices,
     routes: Vec<Route>,
     /// One a route, in the order of the identity.
     bindings: Vec<Arc<Binding>>,
@@ -73,8 +85,11 @@ impl Snapshot {
         }
         Ok(Self {
             identity: format!("{}/{}", bundle.namespace, bundle.identity),
+            namespace: bundle.namespace,
+            name: bundle.identity,
             revision,
             policy: compiled.policy,
+            prices: compiled.prices,
             routes: compiled.routes,
             bindings,
             canaries,
@@ -87,6 +102,20 @@ impl Snapshot {
         self.bindings
             .iter()
             .find(|binding| binding.route.credential == route.credential)
+    }
+
+    /// What is known of the prices and bounds of `models`; of several, what holds whichever answers.
+    pub(crate) fn listed(&self, route: &Route, models: &Models) -> Option<Listed> {
+        let provider = route.provider.map(|provider| provider.name.as_str());
+        match models {
+            Models::None => Some(Listed::FREE),
+            Models::Hidden => None,
+            Models::Named(models) => models
+                .iter()
+                .map(|model| self.prices.find(provider, model))
+                .reduce(|one, other| Some(one?.or(&other?)))
+                .flatten(),
+        }
     }
 
     /// All credentials, in the order of the identity.

@@ -33,10 +33,6 @@ impl CallerBody {
     ///
     /// # Errors
     /// When it breaks off.
-    #[expect(
-        dead_code,
-        reason = "the stage that reads a body comes with the next change"
-    )]
     pub(crate) async fn read(mut body: Incoming, limit: usize) -> Result<Self, hyper::Error> {
         let announced = body.size_hint().lower();
         if announced > limit as u64 {

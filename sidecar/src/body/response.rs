@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::{access::Exchange, proxy::headers, upstream::Lease};
+use crate::{access::Exchange, limits::Running, proxy::headers, upstream::Lease};
 
 /// A response's body on its way to the caller. It carries the request's guard, so that the request ends when its response does.
 pub(crate) struct ResponseBody {
@@ -17,11 +17,19 @@ pub(crate) struct ResponseBody {
     exchange: Exchange,
 }
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every response is the large one"
+)]
 enum Source {
     /// An answer of ours.
     Own(Option<Bytes>),
-    /// The upstream's, with the place on its connection.
-    Upstream { body: Incoming, _lease: Lease },
+    /// The upstream's, with the place on its connection and what was set aside for the call.
+    Upstream {
+        body: Incoming,
+        _lease: Lease,
+        _running: Running,
+    },
 }
 
 impl ResponseBody {
@@ -34,11 +42,17 @@ impl ResponseBody {
     }
 
     /// The upstream's response.
-    pub(crate) fn upstream(body: Incoming, lease: Lease, exchange: Exchange) -> Self {
+    pub(crate) fn upstream(
+        body: Incoming,
+        lease: Lease,
+        running: Running,
+        exchange: Exchange,
+    ) -> Self {
         Self {
             inner: Source::Upstream {
                 body,
                 _lease: lease,
+                _running: running,
             },
             exchange,
         }

@@ -51,6 +51,15 @@ impl Exceeded {
         }
     }
 
+    /// The stable word for it.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self.why {
+            Why::Used { .. } | Why::Held => "limit_exceeded",
+            Why::TooLarge { .. } | Why::Unbounded => "limit_too_small",
+            Why::UnknownPrice => "price_unknown",
+        }
+    }
+
     /// When it is worth another try, rounded up to whole seconds as `Retry-After` has them; `None` where the same call will never pass.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         match self.why {
@@ -104,6 +113,8 @@ impl fmt::Display for Exceeded {
         }
     }
 }
+
+impl std::error::Error for Exceeded {}
 
 /// An amount with its unit.
 struct Shown(Measure);

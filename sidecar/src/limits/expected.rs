@@ -2,6 +2,7 @@
 
 use postern_crds::{
     facts::{Call, Models, Operation},
+    money::Usd,
     price::Listed,
 };
 
@@ -59,6 +60,11 @@ impl Expected {
             listed,
             can_end,
         }
+    }
+
+    /// The most that the call can cost; `None` where a price or a bound is not known.
+    pub(crate) fn cost(&self) -> Option<Usd> {
+        Some(self.listed?.at_most(self.input?, self.output.bound()?))
     }
 
     /// Of a call that no model answers: listing files, reading a collection.

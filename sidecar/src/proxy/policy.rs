@@ -1,12 +1,20 @@
 //! Asks the policy for its decision.
 
-use http::Method;
-use postern_crds::{
-    Decision, Facts,
-    policy::{METHODS, RuleId},
+use std::{
+    borrow::Cow,
+    time::{SystemTime, UNIX_EPOCH},
 };
 
+use http::{HeaderMap, Method};
+use postern_crds::{
+    Decision, Facts,
+    facts::{Call, Content, Moment, READABLE_HEADERS},
+    policy::{METHODS, RuleId, Verdict},
+};
+
+use super::facts::Extent;
 use crate::{
+    access::{Exchange, Observed},
     error::Error,
     snapshot::{Binding, Snapshot},
 };
@@ -23,23 +31,146 @@ pub(crate) fn check_method(method: &Method) -> Result<(), Error> {
     }
 }
 
-/// The rule that allows the request; none where all policies only observe.
+/// What is decided about.
+pub(crate) struct Subject<'a> {
+    /// The credential that it goes to.
+    pub(crate) binding: &'a Binding,
+    /// Its method.
+    pub(crate) method: &'a Method,
+    /// Its path, as it will be sent.
+    pub(crate) path: &'a str,
+    /// Its headers.
+    pub(crate) headers: &'a HeaderMap,
+    /// What it says.
+    pub(crate) call: &'a Call,
+    /// How much of it was read.
+    pub(crate) extent: Extent,
+    /// The pod's name.
+    pub(crate) pod: &'a str,
+    /// When it came.
+    pub(crate) now: SystemTime,
+}
+
+/// The rule that allows the call, if one has to. What policies that only observe would have done is told to `exchange`.
 ///
 /// # Errors
-/// [`Error::DeniedByRule`] or [`Error::NoRule`].
+/// Why it may not be made.
 pub(crate) fn decide(
     snapshot: &Snapshot,
-    binding: &Binding,
-    method: &Method,
-    path: &str,
+    subject: &Subject<'_>,
+    exchange: &mut Exchange,
 ) -> Result<Option<RuleId>, Error> {
-    let facts = Facts::of_head(&binding.route.credential, method.as_str(), path);
-    match snapshot.policy.decide(&facts).decision {
+    let Verdict { decision, observed } = snapshot.policy.decide(&facts(snapshot, subject));
+    let limit = snapshot.policy.max_inspected_bytes();
+    if let Some(observed) = observed {
+        exchange.observed(Observed {
+            rule: observed.rule().cloned(),
+            reason: enforce(observed, limit)
+                .err()
+                .map_or("allowed", |error| error.reason()),
+        });
+    }
+    enforce(decision, limit)
+}
+
+/// What the rules may know.
+fn facts<'a>(snapshot: &'a Snapshot, subject: &'a Subject<'_>) -> Facts<'a> {
+    let call = Cow::Borrowed(subject.call);
+    let content = match subject.extent {
+        Extent::Head => Content::NotRead,
+        Extent::Whole => Content::Read(call),
+        Extent::TooLong => Content::Uninspected(call),
+    };
+    // Rules read headers in their `when` alone, and that is content.
+    let headers = match subject.extent {
+        Extent::Head => Vec::new(),
+        Extent::Whole | Extent::TooLong => readable(subject.headers),
+    };
+    let route = &subject.binding.route;
+    Facts {
+        credential: &route.credential,
+        method: subject.method.as_str(),
+        path: subject.path,
+        host: route.authority.host(),
+        headers,
+        identity: (&snapshot.namespace, &snapshot.name),
+        pod: subject.pod,
+        now: moment(subject.now),
+        content,
+    }
+}
+
+/// The headers that rules may read. One that stands there twice, or is not text, is left out: what it means is not sure.
+fn readable(headers: &HeaderMap) -> Vec<(&'static str, &str)> {
+    READABLE_HEADERS
+        .iter()
+        .filter_map(|name| {
+            let mut values = headers.get_all(*name).iter();
+            let value = values.next()?.to_str().ok()?;
+            values.next().is_none().then_some((*name, value))
+        })
+        .collect()
+}
+
+/// Hour and weekday of `now` in UTC. The first of January 1970 was a Thursday.
+fn moment(now: SystemTime) -> Moment {
+    let hours = now
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs() / 3600);
+    let small =
+        |number: u64| u8::try_from(number).expect("the remainder of a division by 24 or less");
+    Moment {
+        hour: small(hours % 24),
+        weekday: small((hours / 24 + 4) % 7),
+    }
+}
+
+/// The rule that allows, if one has to. `limit` is how much of a body is read.
+///
+/// # Errors
+/// What the caller is told.
+fn enforce(decision: Decision, limit: usize) -> Result<Option<RuleId>, Error> {
+    match decision {
         Decision::Allow(rule) => Ok(Some(rule)),
         Decision::Unenforced => Ok(None),
-        Decision::Deny(rule) | Decision::Failed { rule, .. } | Decision::Uninspected(rule) => {
-            Err(Error::DeniedByRule(rule))
-        }
+        Decision::Deny(rule) => Err(Error::DeniedByRule(rule)),
         Decision::NoRule => Err(Error::NoRule),
+        Decision::Failed { rule, error } => Err(Error::PolicyFailed { rule, error }),
+        Decision::Uninspected(rule) => Err(Error::BodyTooLarge { rule, limit }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn hours_and_weekdays_are_those_of_the_calendar_in_utc() {
+        let at = |seconds| moment(UNIX_EPOCH + Duration::from_secs(seconds));
+        assert_eq!(
+            at(0),
+            Moment {
+                hour: 0,
+                weekday: 4
+            }
+        );
+        // 2026-11-25T01:30:00Z, a Wednesday.
+        assert_eq!(
+            at(1_795_570_200),
+            Moment {
+                hour: 1,
+                weekday: 3
+            }
+        );
+        // 2024-02-29T23:59:59Z, a Thursday.
+        assert_eq!(
+            at(1_709_251_199),
+            Moment {
+                hour: 23,
+                weekday: 4
+            }
+        );
     }
 }

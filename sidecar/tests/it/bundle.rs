@@ -152,7 +152,7 @@ async fn what_is_not_a_bundle_leaves_the_last_good_one_in_use() {
     truncated.truncate(truncated.len() / 2);
     let newer = {
         let mut document = good.clone();
-        document["minReader"] = json!(2);
+        document["minReader"] = json!(postern_crds::bundle::FORMAT + 1);
         document
     };
     let bad_policy = {

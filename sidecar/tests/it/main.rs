@@ -4,9 +4,11 @@
 
 mod bundle;
 mod caller;
+mod content;
 mod deny;
 mod inject;
 mod lifecycle;
+mod limits;
 mod process;
 mod secrecy;
 mod smuggling;

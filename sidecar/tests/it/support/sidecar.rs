@@ -17,6 +17,8 @@ pub(crate) const KEY: &str = "sk-real-key-of-the-test";
 pub(crate) struct Identity {
     credentials: Vec<Value>,
     rules: Vec<Value>,
+    /// More members of the policy's spec.
+    members: serde_json::Map<String, Value>,
     secrets: serde_json::Map<String, Value>,
     authorities: serde_json::Map<String, Value>,
 }
@@ -27,6 +29,7 @@ impl Identity {
         Self {
             credentials: Vec::new(),
             rules: Vec::new(),
+            members: serde_json::Map::new(),
             secrets: serde_json::Map::new(),
             authorities: serde_json::Map::new(),
         }
@@ -148,18 +151,27 @@ impl Identity {
         self
     }
 
+    /// One more member of the policy's spec, beside its targets and rules.
+    pub(crate) fn member(mut self, name: &str, value: Value) -> Self {
+        self.members.insert(name.into(), value);
+        self
+    }
+
     /// The bundle's document.
     pub(crate) fn document(&self) -> Value {
+        let mut spec = self.members.clone();
+        spec.insert(
+            "targetRefs".into(),
+            json!([{"kind": "AgentIdentity", "name": "bot"}]),
+        );
+        spec.insert("rules".into(), json!(self.rules));
         json!({
             "format": 1,
             "minReader": 1,
             "namespace": "agents",
             "identity": "bot",
             "spec": {"serviceAccountNames": ["bot"], "credentials": self.credentials},
-            "policies": [{
-                "name": "egress",
-                "spec": {"targetRefs": [{"kind": "AgentIdentity", "name": "bot"}], "rules": self.rules},
-            }],
+            "policies": [{"name": "egress", "spec": spec}],
             "secrets": self.secrets,
             "authorities": self.authorities,
         })
