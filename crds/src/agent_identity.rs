@@ -18,7 +18,8 @@ mod inject;
 
 pub(crate) use inject::WAYS;
 pub use inject::{
-    BasicInject, BearerInject, CONNECTION_HEADERS, CookieInject, HeaderInject, Inject, QueryInject,
+    AwsSigV4Inject, BasicInject, BearerInject, CONNECTION_HEADERS, CookieInject, HeaderInject,
+    Inject, QueryInject,
 };
 
 // Nothing in it is immutable. Who may change an identity may as well delete it and create another, so immutability would protect nothing, and

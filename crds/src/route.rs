@@ -122,6 +122,11 @@ impl Route {
             .find(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
+    /// Whether the injection depends on the whole body of a request, so that this must be there before the first byte is sent.
+    pub fn needs_body(&self) -> bool {
+        self.injection.needs_body(self.scheme == Scheme::HTTPS)
+    }
+
     /// First segment by which `LANGSMITH_GATEWAY` reaches the vendor, if it does.
     pub fn gateway(&self) -> Option<&'static str> {
         self.provider
@@ -153,7 +158,11 @@ fn from_provider(
     })?;
     let address = address_of(&format!("{at}.endpoint"), credential, provider);
     let inject = credential.inject.as_ref().unwrap_or(&provider.inject);
-    let injection = injection::compile(&format!("{at}.inject"), inject);
+    let host = address
+        .as_ref()
+        .ok()
+        .map(|(_, authority, _)| authority.host());
+    let injection = injection::compile(&format!("{at}.inject"), inject, host);
     let ((scheme, authority, path), injection) = both(address, injection)?;
     Ok(Route {
         credential: credential.name.clone(),
@@ -231,7 +240,8 @@ fn from_http(
             "name exactly one host",
         )),
     };
-    let injection = injection::compile(&format!("{at}.http.inject"), &http.inject);
+    let host = authority.as_ref().ok().map(Authority::host);
+    let injection = injection::compile(&format!("{at}.http.inject"), &http.inject, host);
     let (authority, injection) = both(authority, injection)?;
     Ok(Route {
         credential: credential.name.clone(),

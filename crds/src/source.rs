@@ -1,5 +1,9 @@
 //! What a source must be like before its bytes become a credential: alike on a cluster and on a laptop.
 
+mod aws;
+
+pub use aws::AwsKeys;
+
 use crate::{agent_identity::Credential, secret::Secret};
 
 /// The longest secret that is taken. Servers refuse headers well below that.
@@ -34,6 +38,11 @@ pub enum Unfit {
         "has a space, comma, semicolon, quote or backslash in it, and no cookie can carry that"
     )]
     NotACookie,
+    /// It should be the keys of an AWS principal.
+    #[error(
+        "is not a JSON document with accessKeyId, secretAccessKey and perhaps sessionToken, each a text of printable ASCII characters without spaces"
+    )]
+    NotAwsKeys,
 }
 
 /// What a secret must look like, for the way in which it is put into a request.
@@ -45,6 +54,8 @@ pub enum Shape {
     UserAndPassword,
     /// What RFC 6265 section 4.1.1 allows in a cookie.
     Cookie,
+    /// The JSON document of [`AwsKeys`].
+    AwsKeys,
 }
 
 impl Shape {
@@ -59,6 +70,8 @@ impl Shape {
             && basic.username.is_none()
         {
             Self::UserAndPassword
+        } else if inject.aws_sig_v4.is_some() {
+            Self::AwsKeys
         } else {
             Self::Text
         }
@@ -95,6 +108,8 @@ pub fn fit(mut value: &[u8], shape: Shape) -> Result<&[u8], Unfit> {
         Err(Unfit::Empty)
     } else if value.len() > MAX_BYTES {
         Err(Unfit::TooLong)
+    } else if shape == Shape::AwsKeys {
+        AwsKeys::read(value).map(|_| value)
     } else if value.iter().any(u8::is_ascii_control) {
         Err(Unfit::ControlCharacter)
     } else if !value.is_ascii() {
@@ -163,6 +178,14 @@ mod tests {
             );
             assert!(secret(value.as_bytes(), Shape::Text).is_ok());
         }
+    }
+
+    #[test]
+    fn a_document_may_have_line_ends_and_must_have_its_members() {
+        let document =
+            b"{\n\t\"accessKeyId\": \"AKIDEXAMPLE\",\n\t\"secretAccessKey\": \"s/k+\"\n}\n";
+        assert!(secret(document, Shape::AwsKeys).is_ok());
+        assert_eq!(secret(b"s/k+", Shape::AwsKeys), Err(Unfit::NotAwsKeys));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::{
     dialect::{Unreadable, encoding},
     limits::Exceeded,
     listener::HeadError,
-    proxy::path::PathError,
+    proxy::{inject::Unsignable, path::PathError},
     upstream::{SendError, tls::TrustError},
 };
 
@@ -85,6 +85,9 @@ pub(crate) enum Error {
     /// The secret cannot be sent as the route wants it.
     #[error("the credential's secret cannot be sent as the route wants it")]
     CredentialUnusable,
+    /// The request cannot be signed.
+    #[error("the request cannot be signed: {0}")]
+    Unsignable(#[from] Unsignable),
     /// The certificate authorities of the credential cannot be used.
     #[error("the credential's certificate authorities cannot be used: {0}")]
     Trust(TrustError),
@@ -116,6 +119,10 @@ impl Error {
             Self::Path(_) | Self::HostMalformed | Self::BodyBroken(_) | Self::Body(_) => {
                 StatusCode::BAD_REQUEST
             }
+            Self::Unsignable(error) => match error {
+                Unsignable::TooLong(_) => StatusCode::PAYLOAD_TOO_LARGE,
+                Unsignable::Chunks | Unsignable::Header => StatusCode::BAD_REQUEST,
+            },
             Self::Encoding(error) => match error {
                 encoding::Error::Unknown => StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 encoding::Error::Broken => StatusCode::BAD_REQUEST,
@@ -175,6 +182,10 @@ impl Error {
             Self::Limit(exceeded) => exceeded.reason(),
             Self::CredentialMissing => "credential_missing",
             Self::CredentialUnusable => "credential_unusable",
+            Self::Unsignable(error) => match error {
+                Unsignable::TooLong(_) => "body_too_large",
+                Unsignable::Chunks | Unsignable::Header => "unsignable",
+            },
             Self::Trust(_) => "trust_invalid",
             Self::Upstream(error) => match error {
                 SendError::Refused { .. } => "address_refused",
@@ -216,6 +227,7 @@ impl Error {
             | Self::Limit(_)
             | Self::CredentialMissing
             | Self::CredentialUnusable
+            | Self::Unsignable(_)
             | Self::Trust(_) => false,
         }
     }
@@ -307,6 +319,9 @@ impl Error {
             Self::CredentialUnusable => format!(
                 "postern: the call is allowed, but the secret of credential {credential:?} of identity {identity} is empty or not of the kind that its \
                  `inject` needs. Correct it at its source; `kubectl describe agentidentity` says what is wrong."
+            ),
+            Self::Unsignable(error) => format!(
+                "postern: the call is allowed, but credential {credential:?} cannot sign it: {error}."
             ),
             Self::Trust(error) => format!("postern: the call is allowed, but {host} cannot be verified: the caBundle of credential {credential:?} {error}."),
             Self::Upstream(error) => match error {

@@ -25,9 +25,10 @@ pub(crate) mod canary;
 mod credential;
 mod facts;
 pub(crate) mod headers;
-mod inject;
+pub(crate) mod inject;
 mod limits;
 pub(crate) mod path;
+mod percent;
 pub(crate) mod policy;
 mod route;
 
@@ -144,7 +145,13 @@ impl Proxy {
         let accepts_trailers = headers::accepts_trailers(&parts.headers);
         headers::strip_request(&mut parts.headers);
         let mut target = target(upstream_path, parts.uri.query(), &binding.route)?;
-        inject::apply(&mut target, &mut parts.headers, &binding.route, secret)?; // the only reader of the secret's bytes
+        let mut head = inject::Head {
+            method: &parts.method,
+            target: &mut target,
+            headers: &mut parts.headers,
+        };
+        let now = SystemTime::now();
+        let body = inject::apply(&mut head, known.body, &binding.route, secret, now).await?; // the only reader of the secret's bytes
 
         exchange.calling_upstream();
         let running = reservation.send();
@@ -155,7 +162,7 @@ impl Proxy {
                 headers: parts.headers,
                 accepts_trailers,
                 body: RequestBody::new(
-                    known.body,
+                    body,
                     exchange.sent(),
                     Arc::clone(&binding.route.own_headers),
                 ),

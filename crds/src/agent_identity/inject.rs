@@ -30,10 +30,14 @@ pub struct Inject {
     /// As a cookie. No other cookie of the caller is sent beside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cookie: Option<CookieInject>,
+    /// As a signature of AWS, version 4, over the request as it is sent. The secret is a JSON document, as `aws sts` prints it:
+    /// `{"accessKeyId": "AKIA...", "secretAccessKey": "...", "sessionToken": "..."}`, the last only where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws_sig_v4: Option<AwsSigV4Inject>,
 }
 
 /// The members of [`Inject`].
-pub(crate) const WAYS: [&str; 5] = ["header", "bearer", "query", "basic", "cookie"];
+pub(crate) const WAYS: [&str; 6] = ["header", "bearer", "query", "basic", "cookie", "awsSigV4"];
 
 impl Inject {
     /// How many of [`WAYS`] are set.
@@ -44,6 +48,7 @@ impl Inject {
             query,
             basic,
             cookie,
+            aws_sig_v4,
         } = self;
         [
             header.is_some(),
@@ -51,6 +56,7 @@ impl Inject {
             query.is_some(),
             basic.is_some(),
             cookie.is_some(),
+            aws_sig_v4.is_some(),
         ]
         .into_iter()
         .filter(|is_set| *is_set)
@@ -126,4 +132,24 @@ pub struct CookieInject {
         regex(pattern = "^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
     )]
     pub name: String,
+}
+
+/// A signature of AWS, version 4.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AwsSigV4Inject {
+    /// The service's signing name, as in `bedrock`, `aoss` or `s3`.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub service: String,
+
+    /// The region, as in `eu-central-1`. It may be left out where the host names it, as AWS's own hosts do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub region: Option<String>,
 }

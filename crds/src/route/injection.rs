@@ -5,7 +5,8 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, header};
 
 use crate::{
-    agent_identity::{CONNECTION_HEADERS, HeaderInject, Inject},
+    agent_identity::{AwsSigV4Inject, CONNECTION_HEADERS, HeaderInject, Inject},
+    names::is_label,
     rules,
     violation::Violation,
 };
@@ -35,7 +36,21 @@ pub enum Injection {
         /// Its name.
         name: String,
     },
+    /// As a signature of AWS, version 4.
+    AwsSigV4 {
+        /// The service's signing name.
+        service: String,
+        /// The region.
+        region: String,
+    },
 }
+
+/// What AWS's SDKs set for a signature, beside `Authorization`.
+const AWS_HEADERS: [HeaderName; 3] = [
+    HeaderName::from_static("x-amz-date"),
+    HeaderName::from_static("x-amz-security-token"),
+    HeaderName::from_static("x-amz-content-sha256"),
+];
 
 impl Injection {
     /// The headers that it sets. What a caller has there is removed.
@@ -45,6 +60,10 @@ impl Injection {
             Self::Query { .. } => Arc::from([]),
             Self::Basic { .. } => Arc::from([header::AUTHORIZATION]),
             Self::Cookie { .. } => Arc::from([header::COOKIE]),
+            Self::AwsSigV4 { .. } => [header::AUTHORIZATION]
+                .into_iter()
+                .chain(AWS_HEADERS)
+                .collect(),
         }
     }
 
@@ -52,13 +71,33 @@ impl Injection {
     pub fn parameter(&self) -> Option<&str> {
         match self {
             Self::Query { name } => Some(name),
-            Self::Header { .. } | Self::Basic { .. } | Self::Cookie { .. } => None,
+            Self::Header { .. }
+            | Self::Basic { .. }
+            | Self::Cookie { .. }
+            | Self::AwsSigV4 { .. } => None,
+        }
+    }
+
+    /// Whether it depends on the whole body of a request, so that this must be there before the first byte is sent. `is_tls` says that the
+    /// connection protects the body.
+    pub(super) fn needs_body(&self, is_tls: bool) -> bool {
+        match self {
+            // Only S3 takes a signature that leaves the body out, and over TLS only.
+            // <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
+            Self::AwsSigV4 { service, .. } => !(service == "s3" && is_tls),
+            Self::Header { .. } | Self::Query { .. } | Self::Basic { .. } | Self::Cookie { .. } => {
+                false
+            }
         }
     }
 }
 
-/// The meaning of `inject`, which stands at `at`.
-pub(super) fn compile(at: &str, inject: &Inject) -> Result<Injection, Vec<Violation>> {
+/// The meaning of `inject`, which stands at `at`, for calls to `host`; that is absent where it has no meaning itself, which is reported apart.
+pub(super) fn compile(
+    at: &str,
+    inject: &Inject,
+    host: Option<&str>,
+) -> Result<Injection, Vec<Violation>> {
     let one = |found: Violation| vec![found];
     if inject.count() != 1 {
         return Err(one(Violation::new(at, rules::one_way_to_inject_message())));
@@ -69,6 +108,7 @@ pub(super) fn compile(at: &str, inject: &Inject) -> Result<Injection, Vec<Violat
         query,
         basic,
         cookie,
+        aws_sig_v4,
     } = inject;
     if let Some(header) = header {
         return self::header(&format!("{at}.header"), header).map_err(one);
@@ -110,6 +150,9 @@ pub(super) fn compile(at: &str, inject: &Inject) -> Result<Injection, Vec<Violat
             name: cookie.name.clone(),
         });
     }
+    if let Some(aws) = aws_sig_v4 {
+        return self::aws(&format!("{at}.awsSigV4"), aws, host);
+    }
     Ok(Injection::Header {
         name: header::AUTHORIZATION,
         prefix: "Bearer ".into(),
@@ -137,10 +180,90 @@ fn header(at: &str, header: &HeaderInject) -> Result<Injection, Violation> {
     })
 }
 
+fn aws(at: &str, aws: &AwsSigV4Inject, host: Option<&str>) -> Result<Injection, Vec<Violation>> {
+    let mut found = Vec::new();
+    if !is_label(&aws.service) {
+        found.push(Violation::new(
+            format!("{at}.service"),
+            "is not the signing name of a service, such as bedrock or s3",
+        ));
+    }
+    let region = match (&aws.region, host) {
+        (Some(region), _) => Some(region.as_str()).filter(|region| is_label(region)),
+        (None, Some(host)) => region_of(host),
+        (None, None) => Some(""),
+    };
+    if region.is_none() {
+        found.push(Violation::new(
+            format!("{at}.region"),
+            "set it to a region, such as eu-central-1; it may be left out only where the host is one of AWS's that names it",
+        ));
+    }
+    match region {
+        Some(region) if found.is_empty() => Ok(Injection::AwsSigV4 {
+            service: aws.service.clone(),
+            region: region.to_owned(),
+        }),
+        _ => Err(found),
+    }
+}
+
+/// The region that one of AWS's own hosts names: `bedrock-runtime.eu-central-1.amazonaws.com`, `s3.dualstack.us-west-2.amazonaws.com`,
+/// `lambda.eu-west-1.api.aws`, `vpce-1-2.execute-api.us-gov-west-1.vpce.amazonaws.com`.
+/// <https://docs.aws.amazon.com/general/latest/gr/rande.html>
+fn region_of(host: &str) -> Option<&str> {
+    let labels = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
+        .into_iter()
+        .find_map(|domain| host.strip_suffix(domain))?;
+    let is_region = |label: &&str| {
+        let mut parts = label.split('-');
+        let is_area = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase());
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        parts.clone().count() >= 3
+            && parts.next().is_some_and(is_area)
+            && parts.next_back().is_some_and(is_number)
+            && parts.all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()))
+    };
+    labels.rsplit('.').find(is_region)
+}
+
 /// Whether `text` is something, of letters, digits and `others`.
 fn is_made_of(text: &str, others: &[u8]) -> bool {
     !text.is_empty()
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_aws_name_their_region() {
+        for (host, region) in [
+            (
+                "bedrock-runtime.eu-central-1.amazonaws.com",
+                Some("eu-central-1"),
+            ),
+            (
+                "bedrock-runtime-fips.us-gov-west-1.amazonaws.com",
+                Some("us-gov-west-1"),
+            ),
+            ("s3.dualstack.us-west-2.amazonaws.com", Some("us-west-2")),
+            ("bucket.s3.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
+            ("lambda.eu-west-1.api.aws", Some("eu-west-1")),
+            (
+                "vpce-0a1-2b3.bedrock-runtime.ap-southeast-2.vpce.amazonaws.com",
+                Some("ap-southeast-2"),
+            ),
+            ("iam.amazonaws.com", None),
+            ("s3.amazonaws.com", None),
+            ("eu-central-1.example.com", None),
+            ("eu-central-1.amazonaws.com.example.com", None),
+            ("127.0.0.1", None),
+        ] {
+            assert_eq!(region_of(host), region, "{host}");
+        }
+    }
 }

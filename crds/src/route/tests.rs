@@ -452,6 +452,14 @@ fn a_secret_goes_where_the_credential_says_and_else_where_the_provider_wants_it(
             Injection::Cookie { name: "sid".into() },
             "cookie",
         ),
+        (
+            "{awsSigV4: {service: bedrock, region: eu-central-1}}",
+            Injection::AwsSigV4 {
+                service: "bedrock".into(),
+                region: "eu-central-1".into(),
+            },
+            "authorization x-amz-date x-amz-security-token x-amz-content-sha256",
+        ),
     ] {
         let expected = (injection, headers.to_owned());
         if inject.is_empty() {
@@ -481,6 +489,12 @@ fn a_way_to_inject_that_has_no_meaning_is_refused() {
         ("{basic: {username: \"a:b\"}}", ".basic.username"),
         ("{basic: {username: \"\"}}", ".basic.username"),
         ("{cookie: {name: \"a;b\"}}", ".cookie.name"),
+        ("{awsSigV4: {service: s3}}", ".awsSigV4.region"),
+        ("{awsSigV4: {service: s3, region: a/b}}", ".awsSigV4.region"),
+        (
+            "{awsSigV4: {service: \"a b\", region: r}}",
+            ".awsSigV4.service",
+        ),
     ] {
         let found = problem(&format!(
             "{{name: x, http: {{hosts: [h], inject: {inject}}}}}"
@@ -493,6 +507,43 @@ fn a_way_to_inject_that_has_no_meaning_is_refused() {
     let found =
         problem("{name: x, http: {hosts: [h], inject: {bearer: {}}}, inject: {bearer: {}}}");
     assert!(found.starts_with("spec.credentials[0].inject: "), "{found}");
+}
+
+#[test]
+fn only_a_signature_over_the_body_needs_it_before_the_first_byte() {
+    let needs_body = |credential: &str| route(credential).needs_body();
+    let http = |inject: &str| format!("{{name: x, http: {{hosts: [h], inject: {inject}}}}}");
+    assert!(!needs_body(&http("{bearer: {}}")));
+    assert!(needs_body(&http(
+        "{awsSigV4: {service: bedrock, region: r}}"
+    )));
+    assert!(!needs_body(&http("{awsSigV4: {service: s3, region: r}}")));
+    assert!(
+        needs_body(
+            "{name: x, provider: openai, endpoint: \"http://h\", allowPlaintext: true, inject: {awsSigV4: {service: s3, region: r}}}"
+        ),
+        "S3 takes an unsigned body over TLS only"
+    );
+}
+
+#[test]
+fn the_region_may_be_the_hosts() {
+    let injection = |host: &str| {
+        compiled(&format!(
+            "[{{name: x, http: {{hosts: [{host}], inject: {{awsSigV4: {{service: bedrock}}}}}}}}]"
+        ))
+        .map(|routes| routes[0].injection.clone())
+    };
+    assert_eq!(
+        injection("bedrock-runtime.us-east-1.amazonaws.com"),
+        Ok(Injection::AwsSigV4 {
+            service: "bedrock".into(),
+            region: "us-east-1".into()
+        })
+    );
+    assert!(injection("bedrock.example.com").is_err());
+    // A host without meaning is one problem, not two.
+    assert_eq!(injection("\"a b\"").unwrap_err().len(), 1);
 }
 
 #[test]

@@ -15,7 +15,8 @@ use hyper::body::Incoming;
 
 use crate::{
     access::Sent,
-    proxy::{caller, headers},
+    error::Error,
+    proxy::{caller, headers, inject::Unsignable},
 };
 
 /// A caller's body, as far as it was read before it is sent on.
@@ -51,6 +52,21 @@ impl CallerBody {
             }
         }
         Ok(Self::Read(joined(parts, length)))
+    }
+
+    /// All of the body, for a credential that depends on it. Trailers are dropped: no API that wants a signature has any.
+    ///
+    /// # Errors
+    /// [`Error::BodyBroken`] when it breaks off, [`Unsignable::TooLong`] when it is longer than `limit`.
+    pub(crate) async fn whole(self, limit: usize) -> Result<Bytes, Error> {
+        let read = match self {
+            Self::Unread(body) => Self::read(body, limit).await.map_err(Error::BodyBroken)?,
+            read => read,
+        };
+        match read {
+            Self::Read(bytes) => Ok(bytes),
+            Self::Unread(_) | Self::Begun(..) => Err(Unsignable::TooLong(limit).into()),
+        }
     }
 }
 

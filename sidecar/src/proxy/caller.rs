@@ -3,6 +3,8 @@
 use http::{HeaderMap, HeaderName, header};
 use postern_crds::Route;
 
+use super::percent;
+
 /// Headers that carry a credential in one API or another; removed on every route, whichever header the route itself uses. They are also the
 /// places where the caller's own placeholder may stand.
 static CREDENTIAL_HEADERS: [HeaderName; 4] = [
@@ -44,7 +46,7 @@ pub(crate) fn is_credential_place(name: &HeaderName, route: &Route) -> bool {
 /// one of the route itself. The name is compared as a server would read it.
 pub(crate) fn is_credential_parameter(pair: &str, own: Option<&str>) -> bool {
     let name = pair.split('=').next().unwrap_or_default();
-    let decoded = decode(name);
+    let decoded = percent::decode(name);
     CREDENTIAL_PARAMETERS
         .into_iter()
         .chain(own)
@@ -79,27 +81,6 @@ pub(crate) fn remove_from_query(query: &str, own: Option<&str>) -> Option<String
         .filter(|pair| !is_credential_parameter(pair, own))
         .collect();
     (!kept.is_empty()).then(|| kept.join("&"))
-}
-
-/// Percent-decodes a parameter's name.
-fn decode(name: &str) -> Vec<u8> {
-    let bytes = name.as_bytes();
-    let digit = |at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16));
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        if bytes[at] == b'%'
-            && let (Some(high), Some(low)) = (digit(at + 1), digit(at + 2))
-            && let Ok(byte) = u8::try_from(high * 16 + low)
-        {
-            decoded.push(byte);
-            at += 3;
-        } else {
-            decoded.push(bytes[at]);
-            at += 1;
-        }
-    }
-    decoded
 }
 
 #[cfg(test)]

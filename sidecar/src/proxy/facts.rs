@@ -35,8 +35,7 @@ pub(crate) enum Extent {
     TooLong,
 }
 
-/// Reads the call. Its body is read once, whole, and only where a rule or a limit may need to know what is in it, or the way in which its
-/// credential is put in. A body that was read loses its content encoding: what was decided about is what is sent.
+/// Reads the call. Its body is read once, whole, and only where a rule or a limit may need to know what is in it. A body that was read loses its content encoding: what was decided about is what is sent.
 ///
 /// # Errors
 /// [`Error::Body`] for a body that can be read in more than one way, [`Error::BodyBroken`] for one that breaks off.

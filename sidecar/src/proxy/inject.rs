@@ -1,39 +1,67 @@
 //! Puts the real credential in the caller's stead. *Architecture invariant: the only place that reads a secret's bytes.*
 
+use std::time::SystemTime;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::{HeaderMap, HeaderName, HeaderValue, header, uri::PathAndQuery};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::PathAndQuery};
 use postern_crds::{
     Route, Secret,
     route::Injection,
-    source::{self, Shape},
+    source::{self, AwsKeys, Shape},
 };
 use zeroize::Zeroizing;
 
+use self::aws::{Payload, Scope};
 use super::caller;
-use crate::error::Error;
+use crate::{body::CallerBody, error::Error};
 
+mod aws;
+mod clock;
 mod query;
 mod wiped;
 
-/// Removes the caller's credentials from `headers` and puts the route's own into them, or into `target`, whose query is rid of them already.
+pub(crate) use aws::Unsignable;
+
+/// The longest body that is held back to be signed.
+const MAX_SIGNED_BYTES: usize = 8 * 1024 * 1024;
+
+/// A request's head, as it will be sent but for its credential.
+pub(crate) struct Head<'a> {
+    /// The method.
+    pub(crate) method: &'a Method,
+    /// Path and query; the caller's credentials are taken off already.
+    pub(crate) target: &'a mut PathAndQuery,
+    /// The headers, the caller's credentials still among them.
+    pub(crate) headers: &'a mut HeaderMap,
+}
+
+/// Removes the caller's credentials from the headers of `head` and puts the route's own into it. Returns the body, which was read where the
+/// credential depends on it.
 ///
 /// # Errors
-/// [`Error::CredentialUnusable`] when the secret cannot be sent as the route wants it.
-pub(crate) fn apply(
-    target: &mut PathAndQuery,
-    headers: &mut HeaderMap,
+/// [`Error::CredentialUnusable`] when the secret cannot be sent as the route wants it; [`Error::Unsignable`] and [`Error::BodyBroken`] when the
+/// request cannot be signed.
+pub(crate) async fn apply(
+    head: &mut Head<'_>,
+    body: CallerBody,
     route: &Route,
     secret: &Secret,
-) -> Result<(), Error> {
-    caller::remove_from_headers(headers, &route.own_headers);
+    now: SystemTime,
+) -> Result<CallerBody, Error> {
+    let body = if route.needs_body() {
+        CallerBody::Read(body.whole(MAX_SIGNED_BYTES).await?)
+    } else {
+        body
+    };
+    let said = head.headers.get(aws::CONTENT).cloned();
+    caller::remove_from_headers(head.headers, &route.own_headers);
     match &route.injection {
         Injection::Header { name, prefix } => {
             let secret = fit(secret, Shape::Text)?;
-            set(headers, name, &[prefix.as_bytes(), secret])
+            set(head.headers, name, &[prefix.as_bytes(), secret])?;
         }
         Injection::Query { name } => {
-            *target = query::with_secret(target, name, fit(secret, Shape::Text)?)?;
-            Ok(())
+            *head.target = query::with_secret(head.target, name, fit(secret, Shape::Text)?)?;
         }
         Injection::Basic { username } => {
             let pair = match username {
@@ -42,13 +70,26 @@ pub(crate) fn apply(
             };
             let encoded = Zeroizing::new(BASE64_STANDARD.encode(&*pair));
             let name = &header::AUTHORIZATION;
-            set(headers, name, &[b"Basic ", encoded.as_bytes()])
+            set(head.headers, name, &[b"Basic ", encoded.as_bytes()])?;
         }
         Injection::Cookie { name } => {
             let secret = fit(secret, Shape::Cookie)?;
-            set(headers, &header::COOKIE, &[name.as_bytes(), b"=", secret])
+            let parts = [name.as_bytes(), b"=", secret];
+            set(head.headers, &header::COOKIE, &parts)?;
+        }
+        Injection::AwsSigV4 { service, region } => {
+            let keys = AwsKeys::read(secret.expose()).map_err(|_| Error::CredentialUnusable)?;
+            let payload = match &body {
+                CallerBody::Read(bytes) if route.needs_body() => {
+                    Payload::whole(bytes, said.as_ref())
+                }
+                _ => Payload::unsigned(said.as_ref()),
+            }?;
+            let host = route.authority.as_str();
+            aws::sign(head, host, payload, &keys, Scope { service, region }, now)?;
         }
     }
+    Ok(body)
 }
 
 /// The secret's bytes. Where the controller took them from a source, they are as they should be; a bundle may have come another way.

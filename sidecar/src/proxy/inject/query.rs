@@ -3,7 +3,7 @@
 use http::uri::PathAndQuery;
 use zeroize::Zeroizing;
 
-use super::wiped;
+use super::{super::percent, wiped};
 use crate::error::Error;
 
 /// `target` with the parameter `name` at the end of its query. The secret is encoded to the last byte that is not unreserved (RFC 3986 section
@@ -31,12 +31,12 @@ pub(super) fn with_secret(
     PathAndQuery::from_maybe_shared(wiped::bytes(whole)).map_err(|_| Error::CredentialUnusable)
 }
 
-/// Percent-encodes all but the unreserved characters.
+/// Percent-encodes all but the unreserved characters, into a buffer that never grows and is wiped.
 fn encode(secret: &[u8]) -> Zeroizing<Vec<u8>> {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let mut encoded = Zeroizing::new(Vec::with_capacity(secret.len() * 3));
     for &byte in secret {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        if percent::is_unreserved(byte) {
             encoded.push(byte);
         } else {
             encoded.extend_from_slice(&[

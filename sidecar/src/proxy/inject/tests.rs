@@ -1,5 +1,8 @@
 //! What a request looks like after its credential was put in.
 
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
 use postern_crds::{agent_identity::AgentIdentitySpec, route};
 use serde_json::json;
 
@@ -21,23 +24,25 @@ fn route(inject: &str) -> Route {
 }
 
 /// What `GET /a?b=c` with headers of the caller's becomes: its target, and its headers in their order.
-fn injected(inject: &str, secret: &str) -> Result<(String, HeaderMap), Error> {
+async fn injected(inject: &str, secret: &str) -> Result<(String, HeaderMap), Error> {
     let mut target = PathAndQuery::from_static("/a?b=c");
     let mut headers = HeaderMap::new();
     for name in ["authorization", "cookie", "x-crm-key", "accept"] {
         headers.insert(name, HeaderValue::from_static("callers-own"));
     }
-    apply(
-        &mut target,
-        &mut headers,
-        &route(inject),
-        &Secret::new(secret.into()),
-    )?;
+    let mut head = Head {
+        method: &Method::GET,
+        target: &mut target,
+        headers: &mut headers,
+    };
+    let body = CallerBody::Read(Bytes::new());
+    let secret = Secret::new(secret.into());
+    apply(&mut head, body, &route(inject), &secret, UNIX_EPOCH).await?;
     Ok((target.to_string(), headers))
 }
 
-#[test]
-fn every_way_to_inject_puts_the_secret_in_its_place_and_nowhere_else() {
+#[tokio::test]
+async fn every_way_to_inject_puts_the_secret_in_its_place_and_nowhere_else() {
     for (inject, secret, target, headers) in [
         (
             "{bearer: {}}",
@@ -77,7 +82,7 @@ fn every_way_to_inject_puts_the_secret_in_its_place_and_nowhere_else() {
             json!({"cookie": "sid=abc=", "x-crm-key": "callers-own"}),
         ),
     ] {
-        let (seen, mut left) = injected(inject, secret).unwrap();
+        let (seen, mut left) = injected(inject, secret).await.unwrap();
         assert_eq!(seen, target, "{inject}");
         assert_eq!(left.remove("accept").unwrap(), "callers-own");
         for (name, value) in headers.as_object().unwrap() {
@@ -89,14 +94,14 @@ fn every_way_to_inject_puts_the_secret_in_its_place_and_nowhere_else() {
     }
 }
 
-#[test]
-fn a_secret_in_a_header_prints_as_nothing() {
+#[tokio::test]
+async fn a_secret_in_a_header_prints_as_nothing() {
     for inject in [
         "{bearer: {}}",
         "{basic: {username: me}}",
         "{cookie: {name: sid}}",
     ] {
-        let (_, headers) = injected(inject, "sk-live").unwrap();
+        let (_, headers) = injected(inject, "sk-live").await.unwrap();
         let shown = format!("{headers:?}");
         assert!(!shown.contains("sk-live"), "{shown}");
         assert!(
@@ -106,8 +111,8 @@ fn a_secret_in_a_header_prints_as_nothing() {
     }
 }
 
-#[test]
-fn a_secret_that_cannot_be_sent_as_the_route_wants_it_is_not_sent() {
+#[tokio::test]
+async fn a_secret_that_cannot_be_sent_as_the_route_wants_it_is_not_sent() {
     for (inject, secret) in [
         ("{bearer: {}}", ""),
         ("{bearer: {}}", "\n"),
@@ -116,9 +121,13 @@ fn a_secret_that_cannot_be_sent_as_the_route_wants_it_is_not_sent() {
         ("{query: {name: key}}", "sk\nlive"),
         ("{basic: {}}", "no-colon"),
         ("{cookie: {name: sid}}", "a; admin=1"),
+        ("{awsSigV4: {service: s3, region: r}}", "sk-live"),
     ] {
         assert!(
-            matches!(injected(inject, secret), Err(Error::CredentialUnusable)),
+            matches!(
+                injected(inject, secret).await,
+                Err(Error::CredentialUnusable)
+            ),
             "{inject} {secret:?}"
         );
     }
