@@ -13,16 +13,27 @@ use postern_crds::{
 
 mod anthropic;
 mod azure;
+mod bedrock;
+mod blocks;
+mod cohere;
 mod draft;
 pub(crate) mod encoding;
 mod estimate;
 mod gemini;
 pub(crate) mod json;
 mod media;
+mod mistral;
 mod model;
 mod multipart;
+mod ollama;
 mod openai;
+mod pinecone;
+mod plain;
+mod qdrant;
 mod query;
+mod store;
+mod tools;
+mod weaviate;
 
 /// A request's head, as far as a wire format speaks of it.
 #[derive(Clone, Copy, Debug)]
@@ -91,14 +102,14 @@ impl Unreadable {
     }
 }
 
-impl Head<'_> {
+impl<'a> Head<'a> {
     /// The path below the route's base path, as the vendor's documentation writes it: `/chat/completions`.
-    fn resource(&self) -> &str {
+    fn resource(&self) -> &'a str {
         self.path.strip_prefix(self.base_path).unwrap_or(self.path)
     }
 
     /// The resource's segments. A trailing slash gives an empty last one, which no known operation has.
-    fn segments(&self) -> Vec<&str> {
+    fn segments(&self) -> Vec<&'a str> {
         self.resource().split('/').skip(1).collect()
     }
 }
@@ -113,14 +124,14 @@ pub(crate) fn head(head: &Head<'_>) -> Call {
         Dialect::AzureOpenAi => azure::head(head),
         Dialect::Anthropic => anthropic::head(head),
         Dialect::Gemini => gemini::head(head),
-        Dialect::Bedrock
-        | Dialect::Mistral
-        | Dialect::Cohere
-        | Dialect::Ollama
-        | Dialect::Pinecone
-        | Dialect::Qdrant
-        | Dialect::Weaviate
-        | Dialect::Plain => unknown(),
+        Dialect::Bedrock => bedrock::head(head),
+        Dialect::Mistral => mistral::head(head),
+        Dialect::Cohere => cohere::head(head),
+        Dialect::Ollama => ollama::head(head),
+        Dialect::Pinecone => pinecone::head(head),
+        Dialect::Qdrant => qdrant::head(head),
+        Dialect::Weaviate => weaviate::head(head),
+        Dialect::Plain => plain::head(head),
     }
 }
 
@@ -135,14 +146,14 @@ pub(crate) fn read(request: &Request<'_>) -> Result<Call, Unreadable> {
         Dialect::AzureOpenAi => azure::read(request)?,
         Dialect::Anthropic => anthropic::read(request)?,
         Dialect::Gemini => gemini::read(request)?,
-        Dialect::Bedrock
-        | Dialect::Mistral
-        | Dialect::Cohere
-        | Dialect::Ollama
-        | Dialect::Pinecone
-        | Dialect::Qdrant
-        | Dialect::Weaviate
-        | Dialect::Plain => unknown(),
+        Dialect::Bedrock => bedrock::read(request)?,
+        Dialect::Mistral => mistral::read(request)?,
+        Dialect::Cohere => cohere::read(request)?,
+        Dialect::Ollama => ollama::read(request)?,
+        Dialect::Pinecone => pinecone::read(request)?,
+        Dialect::Qdrant => qdrant::read(request)?,
+        Dialect::Weaviate => weaviate::read(request)?,
+        Dialect::Plain => plain::read(request)?,
     };
     call.body_bytes = request.body.len() as u64;
     Ok(call)
@@ -171,5 +182,7 @@ fn refuse_method_override(headers: &HeaderMap) -> Result<(), Unreadable> {
     Ok(())
 }
 
+#[cfg(test)]
+mod recorded;
 #[cfg(test)]
 mod tests;

@@ -113,6 +113,11 @@ impl Draft {
         Ok(())
     }
 
+    /// A limit of the output that was read already.
+    pub(super) fn limit(&mut self, tokens: u64) {
+        self.call.max_tokens = self.call.max_tokens.max(Some(tokens));
+    }
+
     /// A member with a number of answers; of several (`n`, `best_of`) the largest counts.
     pub(super) fn n(&mut self, value: Value<'_, '_>) -> Result<(), Error> {
         if let Some(value) = value.optional()? {
@@ -169,6 +174,11 @@ impl Draft {
         Call {
             n: self.n.unwrap_or(1).max(1),
             estimated_input_tokens: self.input.tokens(),
+            // Members that hold texts for an embedding hold other things for other operations.
+            embeddings_count: self
+                .call
+                .embeddings_count
+                .filter(|_| self.call.operation == Operation::Embeddings),
             ..self.call
         }
     }

@@ -66,6 +66,18 @@ pub(super) fn json(headers: &HeaderMap) -> Result<(), Unreadable> {
     }
 }
 
+/// Demands JSON where a body's type is said, for servers that take an unlabelled body for JSON as well: AWS's, and those in Go that never look.
+///
+/// # Errors
+/// Any other kind.
+pub(super) fn json_or_nothing(headers: &HeaderMap) -> Result<(), Unreadable> {
+    if headers.contains_key(header::CONTENT_TYPE) {
+        json(headers)
+    } else {
+        Ok(())
+    }
+}
+
 /// The boundary of a form. RFC 2046 section 5.1.1 allows more characters than any client uses; those below are read alike by all.
 fn boundary<'a>(parameters: impl Iterator<Item = &'a str>) -> Result<String, Unreadable> {
     const PLAIN: Unreadable =

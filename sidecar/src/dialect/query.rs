@@ -1,6 +1,6 @@
 //! Reads a query in every way in which a server might.
 
-use super::Unreadable;
+use super::{Unreadable, draft::Draft, model};
 
 /// The values of all parameters called `name`, without regard to case.
 ///
@@ -16,6 +16,17 @@ pub(super) fn values(query: Option<&str>, name: &str) -> Result<Vec<String>, Unr
         }
     }
     Ok(found)
+}
+
+/// Takes the models that the query names to those of `draft`: a server that looks there first would take one of them.
+///
+/// # Errors
+/// [`Unreadable::Query`], or a name that is none.
+pub(super) fn models(query: Option<&str>, draft: &mut Draft) -> Result<(), Unreadable> {
+    for name in values(query, "model")? {
+        draft.model(model::named(&name)?);
+    }
+    Ok(())
 }
 
 /// Takes percent-encoding off, and `+` for a space.

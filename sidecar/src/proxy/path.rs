@@ -1,6 +1,9 @@
 //! Normalises a path once, before anything is matched: what policy reads is byte for byte what the provider receives.
 
-/// A path that means the same to every parser: no dot segments, no doubled or encoded slashes, nothing encoded that need not be.
+use std::borrow::Cow;
+
+/// A path that means the same to every parser: no dot segments, no doubled or encoded slashes, nothing encoded that need not be. The one
+/// encoded slash that there may be is that of an ARN, and only where [`NormalPath::has_arn`] is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NormalPath(String);
 
@@ -35,7 +38,7 @@ impl NormalPath {
     ///
     /// Percent-encodings of characters that a path may carry as they are (RFC 3986 section 3.3, `pchar`) are decoded, the others keep their
     /// encoding with capital digits. So `%3A` and `:` cannot be told apart by a rule, and are not told apart by a provider either, since
-    /// this form is what is sent.
+    /// this form is what is sent. An encoded slash is kept in a segment that starts with `arn:`, since AWS's clients put a whole ARN into one.
     ///
     /// # Errors
     /// [`PathError`] for every path that two servers might read differently.
@@ -51,6 +54,7 @@ impl NormalPath {
                 b'%' => {
                     let byte = hex_pair(bytes, at + 1).ok_or(PathError::Encoding)?;
                     match byte {
+                        b'/' if last_segment(&path).starts_with("arn:") => path.push_str("%2F"),
                         b'/' | b'\\' => return Err(PathError::HiddenSlash),
                         0..=0x1f | 0x7f => return Err(PathError::Control),
                         b'%' if hex_pair(bytes, at + 3).is_some() => {
@@ -83,11 +87,21 @@ impl NormalPath {
         &self.0
     }
 
+    /// Whether an encoded slash is in it, which means a slash to some servers and data to others.
+    pub(crate) fn has_arn(&self) -> bool {
+        self.0.contains("%2F")
+    }
+
     /// The first segment and the rest, which starts with a slash: `/a/b` gives `a` and `/b`, `/a` gives `a` and `/`.
     pub(crate) fn split_first(&self) -> (&str, &str) {
         let path = &self.0[1..];
         path.find('/').map_or((path, "/"), |end| path.split_at(end))
     }
+}
+
+/// What stands behind the last slash.
+fn last_segment(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
 }
 
 /// The byte that two hexadecimal digits at `at` stand for.
@@ -102,6 +116,11 @@ fn is_pchar(byte: u8) -> bool {
 }
 
 fn check_segments(path: &str) -> Result<(), PathError> {
+    let path = if path.contains("%2F") {
+        Cow::Owned(path.replace("%2F", "/"))
+    } else {
+        Cow::Borrowed(path)
+    };
     let mut segments = path[1..].split('/').peekable();
     while let Some(segment) = segments.next() {
         if segment.is_empty() && segments.peek().is_some() {
@@ -141,6 +160,7 @@ mod tests {
             ("/a/b/", "/a/b/"),
             ("/a/...", "/a/..."),
             ("/a/b;c=d", "/a/b;c=d"),
+            ("/a/arn%3Aaws%2fx/y", "/a/arn:aws%2Fx/y"),
         ] {
             assert_eq!(normal(raw).as_deref(), Ok(expected), "{raw}");
         }
@@ -162,6 +182,14 @@ mod tests {
             ("/a/b//", PathError::DoubledSlash),
             ("/a%2fb", PathError::HiddenSlash),
             ("/a%5Cb", PathError::HiddenSlash),
+            ("/a/xarn:b%2fc", PathError::HiddenSlash),
+            ("/a/ARN:b%2fc", PathError::HiddenSlash),
+            ("/arn:a/b%2fc", PathError::HiddenSlash),
+            ("/a/arn:b%5cc", PathError::HiddenSlash),
+            ("/a/arn:b%2f..%2fc", PathError::DotSegment),
+            ("/a/arn:b%2f%2e%2e/c", PathError::DotSegment),
+            ("/a/arn:b%2f%2fc", PathError::DoubledSlash),
+            ("/a/arn:b%252fc", PathError::Encoding),
             ("/a\\b", PathError::HiddenSlash),
             ("/a%00", PathError::Control),
             ("/a%0d%0aHost:x", PathError::Control),

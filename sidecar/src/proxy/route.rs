@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use super::path::NormalPath;
+use postern_crds::provider::Dialect;
+
+use super::path::{NormalPath, PathError};
 use crate::{
     error::Error,
     snapshot::{Binding, Snapshot},
@@ -11,7 +13,7 @@ use crate::{
 /// The credential of `path`'s first segment, and the upstream path.
 ///
 /// # Errors
-/// [`Error::UnknownRoute`], which lists the routes there are.
+/// [`Error::UnknownRoute`], which lists the routes there are; a path that means another to this provider.
 pub(crate) fn resolve(
     snapshot: &Snapshot,
     path: &NormalPath,
@@ -25,6 +27,10 @@ pub(crate) fn resolve(
             .collect();
         return Err(Error::UnknownRoute(routes.join(", ")));
     };
+    // AWS takes segments apart before it decodes them. Others may do it the other way round, and then it is another path.
+    if path.has_arn() && binding.route.dialect != Dialect::Bedrock {
+        return Err(PathError::HiddenSlash.into());
+    }
     let mut upstream_path = binding.route.upstream_path(rest);
     if upstream_path.is_empty() {
         upstream_path.push('/');
