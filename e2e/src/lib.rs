@@ -13,6 +13,7 @@ mod digest;
 pub mod house;
 pub mod image;
 mod namespace;
+pub mod neighbours;
 pub mod packages;
 pub mod pki;
 mod process;

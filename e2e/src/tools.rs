@@ -77,6 +77,22 @@ impl Tools {
         })
     }
 
+    /// Builds cert-manager's controllers, which only the tests of the chart with it need.
+    pub fn cert_manager(cache: &Cache) -> Result<PathBuf> {
+        let _lock = lock(cache)?;
+        let go = go_version()?;
+        let directory = source("cert-manager");
+        Go {
+            name: "cert-manager",
+            what: "cert-manager",
+            why: "the chart can take its certificate from it; about 3 minutes",
+            key: Digest::new().text(&go).tree(&directory)?.short(),
+            from: Input::Directory(directory),
+            flags: "-s -w".to_owned(),
+        }
+        .build(cache)
+    }
+
     /// Builds the package manager alone, for what needs no cluster; none of the machine's packages and no root either.
     pub fn helm(cache: &Cache) -> Result<PathBuf> {
         let _lock = lock(cache)?;

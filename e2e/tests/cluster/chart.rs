@@ -10,44 +10,7 @@ use postern_e2e::{
 };
 use serde_json::Value;
 
-use crate::support::{Agents, Turn, admit, agent, ground, random, resting, secret};
-
-/// Whatever a test does to the release, afterwards it is as all others expect it.
-struct Restored<'a> {
-    house: &'a House,
-    done: bool,
-}
-
-impl<'a> Restored<'a> {
-    fn later(house: &'a House) -> Self {
-        Self { house, done: false }
-    }
-
-    /// Puts the release back, and waits for it.
-    fn now(mut self) -> Result<()> {
-        self.done = true;
-        self.restore()
-    }
-
-    fn restore(&self) -> Result<()> {
-        House::install(self.house.cluster.clone(), self.house.images.clone()).map(drop)
-    }
-}
-
-impl Drop for Restored<'_> {
-    fn drop(&mut self) {
-        if !self.done {
-            let restored = self.restore();
-            assert!(std::thread::panicking() || restored.is_ok(), "{restored:?}");
-        }
-    }
-}
-
-/// Runs `helm` on the release that all tests share.
-fn helm(cluster: &Cluster, command: &str, arguments: &[&str]) -> Result<String> {
-    let common = [command, RELEASE, "--namespace", NAMESPACE];
-    cluster.helm(common.iter().chain(arguments))
-}
+use crate::support::{Agents, Restored, Turn, admit, agent, ground, helm, random, resting, secret};
 
 /// The one object of the release that belongs to no namespace and is ours together with Helm.
 fn configuration(cluster: &Cluster) -> Result<Value> {

@@ -4,17 +4,20 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    process::Command,
 };
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use postern_crds::names;
 use postern_e2e::{
-    PATIENCE,
+    Cache, Image, PATIENCE,
     house::{NAMESPACE, RELEASE},
-    until,
+    image::{self, Programs},
+    run, until,
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::support::{Agent, Agents, agent, create, ground, pod, random, secret};
 
@@ -206,6 +209,13 @@ fn leak_no_log_event_status_metric_or_object_has_the_key() -> Result<()> {
         "yaml",
     ];
     look("the release's objects".to_owned(), &arguments)?;
+    // Layers, configuration and history: nothing in an archive is compressed, as the test of the images shows.
+    for image in programs()? {
+        records.push((
+            format!("the image {}", image.reference),
+            text_of(&image.archive)?,
+        ));
+    }
 
     for (number, needle) in story.needles().iter().enumerate() {
         for (what, text) in &records {
@@ -225,6 +235,60 @@ fn leak_no_log_event_status_metric_or_object_has_the_key() -> Result<()> {
             needle.is_in(&secrets),
             is_current,
             "key {number} and the Secrets"
+        );
+    }
+    Ok(())
+}
+
+/// The images that the release and its sidecars run.
+fn programs() -> Result<[Image; 2]> {
+    let Programs {
+        operator, sidecar, ..
+    } = image::programs(&Cache::open()?)?;
+    Ok([operator, sidecar])
+}
+
+#[test]
+fn leak_images_hold_one_program_each_and_no_file_variable_or_command_beside_it() -> Result<()> {
+    for (image, program) in programs()?.iter().zip(["postern-operator", "postern"]) {
+        let work = tempfile::tempdir()?;
+        let tar = |arguments: &[&str]| -> Result<String> {
+            let mut tar = Command::new("tar");
+            run::output(tar.current_dir(work.path()).args(arguments))
+        };
+        tar(&["-xf", &image.archive.to_string_lossy()])?;
+        let read = |name: &str| -> Result<Value> {
+            Ok(serde_json::from_slice(&fs::read(work.path().join(name))?)?)
+        };
+        let name = |value: &Value| value.as_str().map(str::to_owned).context("a name");
+        let manifest = &read("manifest.json")?[0];
+        let layers = manifest["Layers"].as_array().context("layers")?;
+        assert_eq!(layers.len(), 1, "{manifest}");
+        assert_eq!(tar(&["-tf", &name(&layers[0])?])?.trim(), program);
+        // tar would see through compression; the search for a key does not.
+        let layer = text_of(&work.path().join(name(&layers[0])?))?;
+        assert!(layer.contains("\u{7f}ELF"), "the layer is compressed");
+
+        let config = read(&name(&manifest["Config"])?)?;
+        let variables = config["config"]["Env"].as_array().context("variables")?;
+        let variables: Vec<_> = variables.iter().map(name).collect::<Result<_>>()?;
+        assert!(
+            variables
+                .iter()
+                .all(|variable| variable.starts_with("PATH=")),
+            "{variables:?}"
+        );
+        let steps = config["history"].as_array().context("a history")?;
+        let steps: Vec<_> = steps
+            .iter()
+            .map(|step| name(&step["created_by"]))
+            .collect::<Result<_>>()?;
+        let known = [" COPY file:", " USER ", " ENTRYPOINT ", " CMD "];
+        assert!(
+            steps
+                .iter()
+                .all(|step| known.iter().any(|known| step.contains(known))),
+            "{steps:#?}"
         );
     }
     Ok(())

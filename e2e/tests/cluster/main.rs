@@ -4,9 +4,11 @@
 
 mod admit;
 mod chart;
+mod demo;
 mod down;
 mod inject;
 mod leak;
+mod neighbours;
 mod refuse;
 mod rotate;
 mod support;

@@ -4,6 +4,7 @@ mod agents;
 mod api;
 mod machine;
 mod pods;
+mod release;
 
 use std::{
     io::{self, Write},
@@ -19,6 +20,7 @@ pub(crate) use self::{
     api::{admit, create, talk},
     machine::Process,
     pods::{Agent, agent, container, deployment, direct, pod, resting, without_postern},
+    release::{Restored, helm},
 };
 
 /// The shared ground: Postern installed, the provider running, the agents' images on the node.

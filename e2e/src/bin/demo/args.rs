@@ -1,5 +1,6 @@
 //! What a person can ask of the demo.
 
+use anyhow::{Result, bail};
 use clap::{Parser, Subcommand};
 
 /// One LangChain pod on a real Kubernetes calls its provider without holding a key.
@@ -45,4 +46,47 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Remove everything that a demo made: the cluster of this machine, or with --context the demo's namespace, the release and the custom resources.
     Down,
+}
+
+/// The images that the nodes of another's cluster pull.
+pub(crate) struct Pulled {
+    pub(crate) operator: String,
+    pub(crate) sidecar: String,
+    pub(crate) agent: String,
+    pub(crate) provider: String,
+}
+
+impl Args {
+    /// The images that another's cluster pulls; none for the cluster of this machine, which is given its own.
+    ///
+    /// # Errors
+    /// If one is missing: nothing can be put on nodes that are out of reach.
+    pub(crate) fn pulled(&self) -> Result<Option<Pulled>> {
+        let Some(context) = &self.context else {
+            return Ok(None);
+        };
+        let images = [
+            ("--operator-image", &self.operator_image),
+            ("--sidecar-image", &self.sidecar_image),
+            ("--agent-image", &self.agent_image),
+            ("--provider-image", &self.provider_image),
+        ];
+        let missing: Vec<&str> = images
+            .iter()
+            .filter(|(_, image)| image.is_none())
+            .map(|(flag, _)| *flag)
+            .collect();
+        match images.map(|(_, image)| image.clone()) {
+            [Some(operator), Some(sidecar), Some(agent), Some(provider)] => Ok(Some(Pulled {
+                operator,
+                sidecar,
+                agent,
+                provider,
+            })),
+            _ => bail!(
+                "the nodes of {context} pull images from a registry: push them there and name them with {}",
+                missing.join(", ")
+            ),
+        }
+    }
 }

@@ -1,10 +1,14 @@
 //! `cargo demo`: one LangChain pod on a real cluster calls its provider without holding a key.
 
 mod args;
+mod guest;
 mod search;
 mod story;
 
-use std::process::ExitCode;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -12,11 +16,14 @@ use postern_e2e::{
     Cache, Cluster, House, Provider, cluster::Status, house, house::Images, image, random, step,
     until,
 };
+use serde_json::json;
 
-use crate::args::{Args, Command};
+use crate::args::{Args, Command, Pulled};
 
 /// Namespace of the demo.
 const NAMESPACE: &str = "postern-demo";
+/// Label of what a demo made.
+const LABEL: &str = "postern.dev/demo";
 
 fn main() -> Result<ExitCode> {
     let args = Args::parse();
@@ -24,54 +31,57 @@ fn main() -> Result<ExitCode> {
         down(&args)?;
         return Ok(ExitCode::SUCCESS);
     }
-    let was_running = args.context.is_some() || matches!(Cluster::status()?, Status::Running);
-    let told = demo(&args);
+    let pulled = args.pulled()?;
+    let was_running = matches!(Cluster::status()?, Status::Running);
+    if args.context.is_some() {
+        // Before anything else: what it refuses to touch is not to be removed either.
+        guest::claim(&cluster(&args)?)?;
+    }
+    let told = demo(&args, pulled.as_ref());
     if args.keep {
         story::look_around(&args)?;
-    } else if was_running {
-        remove(&cluster(&args)?, args.context.is_some())?;
+    } else if args.context.is_none() && was_running {
+        step("removal", "the demo's namespace and what is in it", || {
+            delete_namespace(&cluster(&args)?)
+        })?;
     } else {
-        Cluster::down()?;
+        down(&args)?;
     }
     told?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Sets the stage, runs the program, and tells what each side saw.
-fn demo(args: &Args) -> Result<()> {
+fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
     let cache = Cache::open()?;
     let cluster = cluster(args)?;
-    let images = match (&args.operator_image, &args.sidecar_image) {
-        (Some(operator), Some(sidecar)) => Images {
-            operator: operator.clone(),
-            sidecar: sidecar.clone(),
-        },
-        _ => Images::build(&cluster, &cache)?,
-    };
-    let agent = match &args.agent_image {
-        Some(image) => image.clone(),
-        None => step(
-            "agent image",
-            "Python and LangChain, nothing of Postern",
-            || cluster.load(&image::langchain_python(&cache)?),
-        )?,
+    let (images, agent) = match pulled {
+        Some(pulled) => (
+            Images {
+                operator: pulled.operator.clone(),
+                sidecar: pulled.sidecar.clone(),
+            },
+            pulled.agent.clone(),
+        ),
+        None => (
+            Images::build(&cluster, &cache)?,
+            step(
+                "agent image",
+                "Python and LangChain, nothing of Postern",
+                || cluster.load(&image::langchain_python(&cache)?),
+            )?,
+        ),
     };
     House::install(cluster.clone(), images)?;
 
     // A namespace of an earlier run goes first: every run shows the whole way.
     delete_namespace(&cluster)?;
-    cluster.kubectl(["create", "namespace", NAMESPACE])?;
-    cluster.kubectl([
-        "label",
-        "namespace",
-        NAMESPACE,
-        "pod-security.kubernetes.io/enforce=restricted",
-    ])?;
+    cluster.apply(&namespace())?;
     let provider = step(
         "provider",
         "aimock, a mock of OpenAI's API that we did not write, over TLS",
-        || match &args.provider_image {
-            Some(reference) => Provider::run(&cluster, NAMESPACE, reference, &[]),
+        || match pulled {
+            Some(pulled) => Provider::run(&cluster, NAMESPACE, &pulled.provider, &[]),
             None => Provider::ensure(&cluster, NAMESPACE, &image::aimock(&cache)?, &[]),
         },
     )?;
@@ -169,42 +179,16 @@ fn cluster(args: &Args) -> Result<Cluster> {
 /// Removes everything that a demo made.
 fn down(args: &Args) -> Result<()> {
     match &args.context {
-        Some(context) => remove(&Cluster::external(context)?, true),
+        Some(context) => guest::leave(&Cluster::external(context)?),
         None => Cluster::down(),
     }
 }
 
-/// Removes the demo from a cluster that goes on. On another's cluster the release and the custom resources go too: the demo made them.
-fn remove(cluster: &Cluster, whole: bool) -> Result<()> {
-    step("removal", "the demo's namespace and what is in it", || {
-        delete_namespace(cluster)
-    })?;
-    if whole {
-        step("removal", "the release and its custom resources", || {
-            cluster.helm([
-                "uninstall",
-                house::RELEASE,
-                "--namespace",
-                house::NAMESPACE,
-                "--ignore-not-found",
-                "--wait",
-            ])?;
-            cluster.kubectl([
-                "delete",
-                "namespace",
-                house::NAMESPACE,
-                "--ignore-not-found",
-            ])?;
-            let crds = house::root().join("crds");
-            cluster.kubectl([
-                "delete".as_ref(),
-                "--ignore-not-found".as_ref(),
-                "--filename".as_ref(),
-                crds.as_os_str(),
-            ])
-        })?;
-    }
-    Ok(())
+/// The demo's namespace, which takes no pod that could do harm.
+fn namespace() -> String {
+    let labels = json!({LABEL: "true", "pod-security.kubernetes.io/enforce": "restricted"});
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}})
+        .to_string()
 }
 
 /// Deletes the demo's namespace, if it is there, and waits until it is gone.
@@ -219,4 +203,10 @@ fn delete_namespace(cluster: &Cluster) -> Result<()> {
             "--timeout=120s",
         ])
         .map(drop)
+}
+
+/// Prints one line for a person.
+fn say(line: &str) {
+    // Nobody to read it (a closed pipe) is no reason to stop.
+    let _ = writeln!(io::stdout().lock(), "{line}");
 }

@@ -1,15 +1,12 @@
 //! Tells what happened, side by side.
 
-use std::{
-    io::{self, Write},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use postern_e2e::{Cluster, Provider, house, provider::Received};
 use serde::Deserialize;
 
-use crate::{NAMESPACE, args::Args, search::search};
+use crate::{NAMESPACE, args::Args, say, search::search};
 
 pub(crate) const KEY: &str = include_str!("../../../demo/key.yaml");
 pub(crate) const IDENTITY: &str = include_str!("../../../demo/identity.yaml");
@@ -253,9 +250,4 @@ fn indented(text: &str) {
     for line in text.lines() {
         say(format!("  {line}").trim_end());
     }
-}
-
-fn say(line: &str) {
-    // Nobody to read it (a closed pipe) is no reason to stop.
-    let _ = writeln!(io::stdout().lock(), "{line}");
 }
