@@ -43,6 +43,9 @@ pub struct Provider {
     /// Vendors that are called through the same clients share it.
     #[serde(default)]
     pub gateway: Option<String>,
+    /// Whether streams of chat and text completions in OpenAI's format say what they used.
+    #[serde(default)]
+    pub stream_usage: StreamUsage,
     /// Environment variables of the vendor's Python and JavaScript clients.
     #[serde(default)]
     pub environment: Vec<Variable>,
@@ -70,6 +73,18 @@ pub enum Carries {
     Key,
     /// An address. A value that the pod sets is kept, and reported when it points past the sidecar; `value` is then what to advise.
     Address,
+}
+
+/// Whether a stream says what it used.
+#[derive(Deserialize, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// Where it is asked with `stream_options.include_usage`.
+    Ask,
+    /// Unasked.
+    Always,
+    /// It does not, or it is not known to understand the question, which may make it refuse the call.
+    #[default]
+    Never,
 }
 
 /// A vendor's wire format.

@@ -4,4 +4,5 @@
 
 pub(crate) mod aws;
 pub(crate) mod json;
+pub(crate) mod members;
 pub(crate) mod sse;

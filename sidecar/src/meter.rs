@@ -19,6 +19,7 @@ use crate::frame::{
 
 mod members;
 mod reading;
+pub(crate) mod stream_usage;
 #[cfg(test)]
 mod tests;
 

@@ -1,6 +1,8 @@
 //! Server-sent events, as <https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation> reads them: lines end
 //! with LF, CRLF or CR, a blank line ends an event, a byte order mark may stand in front.
 
+use std::ops::Range;
+
 use memchr::memchr2;
 
 /// Cuts lines. A CR ends its line only once the next byte is seen, which may be an LF that belongs to it.
@@ -216,15 +218,20 @@ impl Blocks {
     }
 }
 
-/// The data of one whole event.
-pub(crate) fn data_of(block: &[u8]) -> Vec<u8> {
-    let mut found = Vec::with_capacity(block.len());
-    let mut data = Data::default();
-    data.push(block, |piece| {
-        if let Piece::Data(bytes) = piece {
-            found.extend_from_slice(bytes);
+/// Where the data of one whole event stands, if all of it is on one line.
+pub(crate) fn only_data_line(block: &[u8]) -> Option<Range<usize>> {
+    let mut found = None;
+    let mut start = 0;
+    for line in block.split(|b| matches!(b, b'\r' | b'\n')) {
+        if let Some(value) = line.strip_prefix(NAME) {
+            let value = value.strip_prefix(b" ").unwrap_or(value);
+            let end = start + line.len();
+            if found.replace(end - value.len()..end).is_some() {
+                return None;
+            }
         }
-    });
+        start += line.len() + 1;
+    }
     found
 }
 
@@ -292,10 +299,36 @@ mod tests {
             }
             found.push(blocks.finish());
             assert_eq!(found.concat(), stream);
-            let with_data: Vec<_> = found.iter().map(|block| data_of(block)).collect();
-            let expected: [&[u8]; 7] = [b"", b"", b"one", b"two", b"three", b"", b"rest"];
-            assert_eq!(with_data, expected, "cut at {cut}");
+            let data = |block: &[u8]| {
+                only_data_line(block).map(|line| String::from_utf8(block[line].to_vec()).unwrap())
+            };
+            let data: Vec<_> = found.iter().map(|block| data(block)).collect();
+            let expected = [
+                None,
+                None,
+                Some("one"),
+                Some("two"),
+                Some("three"),
+                None,
+                Some("rest"),
+            ];
+            assert_eq!(
+                data,
+                expected.map(|data| data.map(str::to_owned)),
+                "cut at {cut}"
+            );
         }
+    }
+
+    #[test]
+    fn data_on_several_lines_has_no_line_of_its_own() {
+        assert_eq!(
+            only_data_line(b"event: x\r\ndata: ab\r\n\r\n"),
+            Some(16..18)
+        );
+        assert_eq!(only_data_line(b"data:ab"), Some(5..7));
+        assert_eq!(only_data_line(b"data: a\ndata: b\n\n"), None);
+        assert_eq!(only_data_line(b": data: a\n\n"), None);
     }
 
     #[test]
