@@ -343,6 +343,6 @@ proptest! {
     #[test]
     fn a_run_ends_at_the_first_special_byte(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
         let first = bytes.iter().position(|b| *b < 0x20 || *b == b'"' || *b == b'\\');
-        prop_assert_eq!(plain_run(&bytes), first.unwrap_or(bytes.len()));
+        prop_assert_eq!(text::plain_run(&bytes), first.unwrap_or(bytes.len()));
     }
 }

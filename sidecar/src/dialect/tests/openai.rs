@@ -12,7 +12,7 @@ fn a_chat() {
         messages: Some(2),
         n: 1,
         body_bytes: 198,
-        estimated_input_tokens: Some(29),
+        estimated_input_tokens: Some(31),
         ..Call::default()
     };
     assert_eq!(call, expected);
