@@ -59,7 +59,8 @@ pub struct Variable {
     pub name: String,
     /// What it carries.
     pub carries: Carries,
-    /// Its value in an injected container: `{route}` is the credential's base URL, `{placeholder}` its placeholder key.
+    /// Its value in an injected container: `{route}` is the credential's base URL, `{placeholder}` its placeholder key, `{region}` the region
+    /// that its requests are signed for.
     pub value: String,
     /// Never set where the container does not set it: another name for the same thing, which wins over ours or does harm when set.
     #[serde(default)]
@@ -73,6 +74,8 @@ pub enum Carries {
     Key,
     /// An address. A value that the pod sets is kept, and reported when it points past the sidecar; `value` is then what to advise.
     Address,
+    /// Something else without which a client does not start. A value that the pod sets is kept.
+    Setting,
 }
 
 /// Whether a stream says what it used.
@@ -143,6 +146,7 @@ macro_rules! files {
 const FILES: &[(&str, &str)] = files![
     "anthropic",
     "azure-openai",
+    "bedrock",
     "cohere",
     "deepseek",
     "fireworks",
@@ -313,6 +317,7 @@ mod tests {
                         value.starts_with("{route}") && !value.ends_with('/'),
                         "{name}: {value}"
                     ),
+                    Carries::Setting => assert_eq!(value, "{region}", "{name}"),
                     Carries::Key => assert!(
                         value == "{placeholder}" || value.is_empty() && *only_if_present,
                         "{name}: {value}"

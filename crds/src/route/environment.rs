@@ -11,6 +11,7 @@ use crate::{names::DATA_PORT, provider::Carries};
 /// | `Key` | yes | leave it so | replace it, with a warning |
 /// | `Address` | no | set it | keep it, with a warning if it points past the sidecar |
 /// | `Address` | yes | leave it so | keep it, with a warning if it points past the sidecar |
+/// | `Setting` | no | set it | keep it |
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Variable {
     /// Its name.
@@ -50,7 +51,8 @@ pub fn environment(routes: &[Route], port: u16) -> (Vec<Variable>, Vec<String>) 
             let value = entry
                 .value
                 .replace("{route}", &address)
-                .replace("{placeholder}", &route.placeholder);
+                .replace("{placeholder}", &route.placeholder)
+                .replace("{region}", route.injection.region().unwrap_or_default());
             variables.push(Variable {
                 name: entry.name.clone(),
                 value,

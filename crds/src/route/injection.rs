@@ -78,6 +78,16 @@ impl Injection {
         }
     }
 
+    /// The region that a signature is for.
+    pub(super) fn region(&self) -> Option<&str> {
+        match self {
+            Self::AwsSigV4 { region, .. } => Some(region),
+            Self::Header { .. } | Self::Query { .. } | Self::Basic { .. } | Self::Cookie { .. } => {
+                None
+            }
+        }
+    }
+
     /// Whether it depends on the whole body of a request, so that this must be there before the first byte is sent. `is_tls` says that the
     /// connection protects the body.
     pub(super) fn needs_body(&self, is_tls: bool) -> bool {

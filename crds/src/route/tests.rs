@@ -150,7 +150,9 @@ fn plain_text_is_sent_only_where_the_spec_says_so() {
 fn every_vendor_compiles_and_one_without_a_common_host_needs_an_endpoint() {
     for provider in provider::all() {
         let name = &provider.name;
-        let credential = format!("{{name: x, provider: {name}, endpoint: \"https://h\"}}");
+        // AWS's hosts name the region that a signature is for.
+        let host = "bedrock-runtime.eu-central-1.amazonaws.com";
+        let credential = format!("{{name: x, provider: {name}, endpoint: \"https://{host}\"}}");
         assert_eq!(route(&credential).base_path, provider.base_path, "{name}");
         let bare = format!("{{name: x, provider: {name}}}");
         match &provider.host {
@@ -158,6 +160,29 @@ fn every_vendor_compiles_and_one_without_a_common_host_needs_an_endpoint() {
             None => assert!(problem(&bare).contains("set endpoint to yours"), "{name}"),
         }
     }
+}
+
+#[test]
+fn a_vendor_that_signs_for_a_region_gives_it_to_its_clients() {
+    let bedrock = route(
+        "{name: aws, provider: bedrock, endpoint: \"https://bedrock-runtime.eu-central-1.amazonaws.com\"}",
+    );
+    let (variables, notes) = environment(&[bedrock], 14080);
+    assert_eq!(notes, [""; 0]);
+    let value = |name: &str| {
+        let variable = variables.iter().find(|variable| variable.name == name);
+        variable.unwrap().value.as_str()
+    };
+    assert_eq!(value("AWS_DEFAULT_REGION"), "eu-central-1");
+    assert_eq!(
+        value("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"),
+        "http://127.0.0.1:14080/aws"
+    );
+    let elsewhere = "{name: aws, provider: bedrock, endpoint: \"https://gateway.example.com\"";
+    assert!(problem(&format!("{elsewhere}}}")).contains("set it to a region"));
+    let told =
+        format!("{elsewhere}, inject: {{awsSigV4: {{service: bedrock, region: us-east-1}}}}}}");
+    assert_eq!(route(&told).injection.region(), Some("us-east-1"));
 }
 
 #[test]

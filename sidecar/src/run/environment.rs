@@ -111,6 +111,7 @@ fn set(
                 notes.push(format!("{name} of your environment leads past postern and is kept, as in a pod; unset it, or set it to {value}"));
             }
         }
+        (Some(_), Carries::Setting) => {}
     }
 }
 
@@ -185,6 +186,7 @@ mod tests {
             value: match carries {
                 Carries::Key => "sk-proj-postern-1".to_owned(),
                 Carries::Address => format!("http://127.0.0.1:{PORT}/openai/v1"),
+                Carries::Setting => "eu-central-1".to_owned(),
             },
             carries,
             only_if_present,

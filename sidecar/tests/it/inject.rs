@@ -170,7 +170,7 @@ async fn a_request_is_signed_for_aws_anew_over_the_body_that_is_sent() {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
         let seen = upstream.saw_one();
         assert!(!format!("{seen:?}").contains("callers-own"), "{seen:?}");
-        assert_eq!(seen.target, "/model/anthropic.claude-v2:1/converse");
+        assert_eq!(seen.target, "/model/anthropic.claude-v2%3A1/converse");
         assert_eq!(seen.body, "{}");
         // The hash of `{}`.
         assert_eq!(

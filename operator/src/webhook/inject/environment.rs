@@ -73,6 +73,7 @@ fn complete_container(
             (Carries::Address, Some(last)) => {
                 warnings.extend(check_address(container, variable, last));
             }
+            (Carries::Setting, Some(_)) => {}
         }
     }
     // In front, so that a `$(VARIABLE)` of the container's own is expanded from ours and not from what `envFrom` brings.

@@ -6,11 +6,11 @@
 use std::{borrow::Cow, fmt::Write as _, time::SystemTime};
 
 use aws_lc_rs::{digest, hmac};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header, uri::PathAndQuery};
 use postern_crds::source::AwsKeys;
 
 use super::{super::percent, Head, clock::Utc, value, wiped};
-use crate::error::Error;
+use crate::{error::Error, listener::HeadError};
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
@@ -94,7 +94,8 @@ pub(super) struct Scope<'a> {
     pub(super) region: &'a str,
 }
 
-/// Signs `head` for `host`.
+/// Signs `head` for `host`. Its path gets the spelling of AWS's SDKs, which encode all but the unreserved characters (`v1%3A0`): AWS checks a
+/// signature against that spelling, and one over `v1:0` as it stands fails (<https://github.com/aws-amplify/amplify-flutter/issues/5236>).
 ///
 /// # Errors
 /// [`Error::Unsignable`] when the caller's headers cannot be signed.
@@ -106,6 +107,7 @@ pub(super) fn sign(
     scope: Scope<'_>,
     now: SystemTime,
 ) -> Result<(), Error> {
+    *head.target = in_sdk_spelling(head.target)?;
     let now = Utc::at(now);
     let hash = payload.hash();
     let moment = now.basic();
@@ -218,6 +220,17 @@ fn canonical_headers(
         parts.push(b"\n");
     }
     Ok((wiped::join(&parts), list))
+}
+
+/// `target` with all of its path percent-encoded that can be. What is encoded already stays so.
+fn in_sdk_spelling(target: &PathAndQuery) -> Result<PathAndQuery, Error> {
+    let mut spelled = percent::encode(target.path().as_bytes(), b"/%");
+    if let Some(query) = target.query() {
+        spelled.push('?');
+        spelled.push_str(query);
+    }
+    // Three times as long in places, so that it may be longer than a target can be.
+    PathAndQuery::try_from(spelled).map_err(|_| Error::Head(HeadError::TooLarge))
 }
 
 /// The path as it is signed: encoded once more than it is sent, but for S3, which has the plain path encoded once, whatever the caller left

@@ -171,15 +171,31 @@ fn a_body_in_chunks_is_passed_unsigned_or_refused() {
 fn a_path_is_encoded_once_more_than_it_is_sent_but_for_s3() {
     for (path, service, canonical) in [
         (
-            "/model/anthropic.claude-v2:1/converse",
-            "bedrock",
             "/model/anthropic.claude-v2%3A1/converse",
+            "bedrock",
+            "/model/anthropic.claude-v2%253A1/converse",
         ),
         ("/model/a%20b", "bedrock", "/model/a%2520b"),
         ("/bucket/a%20b+c:d", "s3", "/bucket/a%20b%2Bc%3Ad"),
         ("/bucket/~a/", "s3", "/bucket/~a/"),
     ] {
         assert_eq!(canonical_path(path, service), canonical, "{path}");
+    }
+}
+
+#[test]
+fn a_path_is_sent_as_the_sdks_spell_it() {
+    for (path, spelled) in [
+        (
+            "/model/anthropic.claude-v2:1/converse?a=b:c",
+            "/model/anthropic.claude-v2%3A1/converse?a=b:c",
+        ),
+        ("/model/arn:a%2Fb", "/model/arn%3Aa%2Fb"),
+        ("/bucket/a+b~c", "/bucket/a%2Bb~c"),
+        ("/", "/"),
+    ] {
+        let target = in_sdk_spelling(&path.parse().unwrap()).unwrap();
+        assert_eq!(target, spelled);
     }
 }
 
