@@ -17,6 +17,7 @@ use crate::frame::{
     sse::{self, Piece},
 };
 
+pub(crate) mod ending;
 mod members;
 mod reading;
 pub(crate) mod stream_usage;

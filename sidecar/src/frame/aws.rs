@@ -84,6 +84,47 @@ impl Messages {
     }
 }
 
+/// Finds where messages end, and keeps nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    /// The first bytes of a message, which say its length.
+    length: [u8; 4],
+    /// How many bytes of the message were seen.
+    seen: usize,
+}
+
+impl Ends {
+    /// Calls `each` with every place in `bytes` where a message ends.
+    pub(crate) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(usize)) {
+        let mut at = 0;
+        while at < bytes.len() {
+            if let Some(place) = self.length.get_mut(self.seen) {
+                *place = bytes[at];
+                self.seen += 1;
+                at += 1;
+                continue;
+            }
+            // A length that is too short for its own prelude never ends: nothing more is known of such a stream.
+            let total = u32::from_be_bytes(self.length) as usize;
+            let missing = total
+                .checked_sub(self.seen)
+                .filter(|_| total >= PRELUDE + TRAILER);
+            let rest = bytes.len() - at;
+            match missing {
+                Some(missing) if missing <= rest => {
+                    at += missing;
+                    self.seen = 0;
+                    each(at);
+                }
+                _ => {
+                    self.seen = self.seen.saturating_add(rest);
+                    at = bytes.len();
+                }
+            }
+        }
+    }
+}
+
 /// Lengths or checksums are wrong, or it is too long.
 #[derive(Debug, PartialEq, Eq)]
 struct NotAMessage;

@@ -218,6 +218,23 @@ impl Blocks {
     }
 }
 
+/// Finds where events end, and keeps nothing.
+#[derive(Debug, Default)]
+pub(crate) struct Ends {
+    lines: Lines,
+}
+
+impl Ends {
+    /// Calls `each` with every place in `bytes` where an event ends, or nothing but blank lines stand.
+    pub(crate) fn push(&mut self, bytes: &[u8], mut each: impl FnMut(usize)) {
+        self.lines.push(bytes, |part, upto| {
+            if let Part::End { is_blank: true } = part {
+                each(upto);
+            }
+        });
+    }
+}
+
 /// Where the data of one whole event stands, if all of it is on one line.
 pub(crate) fn only_data_line(block: &[u8]) -> Option<Range<usize>> {
     let mut found = None;
