@@ -169,8 +169,12 @@ fn unknown() -> Call {
     }
 }
 
-/// Google's servers, Rails, Django REST and others take the method from such a header, past a rule about the request's own.
-fn refuse_method_override(headers: &HeaderMap) -> Result<(), Unreadable> {
+/// Refuses a header by which Google's servers, Rails, Django REST and others take another method than the request's own, past every rule about
+/// that. Also for a call of which the head alone is read.
+///
+/// # Errors
+/// [`Unreadable::MethodOverride`].
+pub(crate) fn refuse_method_override(headers: &HeaderMap) -> Result<(), Unreadable> {
     const NAMES: [&str; 3] = [
         "x-http-method-override",
         "x-http-method",

@@ -46,6 +46,7 @@ pub(crate) async fn read(
     path: &str,
     body: Incoming,
 ) -> Result<Known, Error> {
+    dialect::refuse_method_override(&parts.headers)?;
     let route = &binding.route;
     let method = parts.method.clone();
     let query = parts.uri.query();

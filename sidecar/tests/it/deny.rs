@@ -21,6 +21,30 @@ fn assert_refused(answer: &Answer, status: u16, reason: &str, upstream: &Upstrea
 }
 
 #[tokio::test]
+async fn a_header_that_asks_for_another_method_is_refused_even_where_no_body_is_read() {
+    let upstream = Upstream::ok(Protocol::Http1).await;
+    let sidecar = Identity::new()
+        .credential("openai", "openai", &upstream, "sk-real")
+        .rule(json!({"name": "read", "to": {"credentials": ["openai"]}, "methods": ["GET"], "action": "Allow"}))
+        .serve()
+        .await;
+    let mut client = sidecar.client().await;
+    let request = client
+        .request("GET", "/openai/v1/files/f")
+        .header("x-http-method-override", "DELETE")
+        .body(full(""))
+        .unwrap();
+    let answer = client.send(request).await;
+    assert_refused(&answer, 400, "body_invalid", &upstream);
+    assert!(
+        answer.text().contains("another method"),
+        "{}",
+        answer.text()
+    );
+    assert_eq!(client.get("/openai/v1/files/f").await.status, 200);
+}
+
+#[tokio::test]
 async fn denied_request_never_reaches_upstream() {
     let upstream = Upstream::ok(Protocol::Http1).await;
     let sidecar = Identity::new()
