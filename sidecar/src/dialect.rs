@@ -87,6 +87,9 @@ pub(crate) enum Unreadable {
         model::MAX_NAME
     )]
     ModelName,
+    /// More tools than any vendor takes.
+    #[error("it names more than {} tools", draft::MAX_TOOLS)]
+    TooManyTools,
     /// A header that asks for another method than the request's own.
     #[error("a header asks for another method; send the request with that method")]
     MethodOverride,
@@ -155,6 +158,9 @@ pub(crate) fn read(request: &Request<'_>) -> Result<Call, Unreadable> {
         Dialect::Weaviate => weaviate::read(request)?,
         Dialect::Plain => plain::read(request)?,
     };
+    if call.tools.len() > draft::MAX_TOOLS {
+        return Err(Unreadable::TooManyTools);
+    }
     call.body_bytes = request.body.len() as u64;
     Ok(call)
 }

@@ -6,7 +6,7 @@ use super::{
     Head, Reader, Request, Unreadable,
     draft::Draft,
     json::{self, Kind, Value},
-    media,
+    media, openai,
 };
 
 /// What the head alone tells.
@@ -57,6 +57,10 @@ fn endpoint(method: &str, segments: &[&str]) -> (Operation, Body) {
         ["messages"] if method == "POST" => (Operation::Chat, Body::Json(messages)),
         ["messages", "count_tokens"] if method == "POST" => {
             (Operation::CountTokens, Body::Json(messages))
+        }
+        // For OpenAI's clients: <https://docs.claude.com/en/api/openai-sdk>.
+        ["chat", "completions"] if method == "POST" => {
+            (Operation::Chat, Body::Json(openai::chat::read))
         }
         ["complete"] if method == "POST" => (Operation::TextCompletion, Body::Json(complete)),
         ["messages", "batches"] if method == "POST" => (Operation::Batch, Body::Json(batch)),

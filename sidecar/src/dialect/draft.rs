@@ -9,6 +9,13 @@ use super::{
     model, query,
 };
 
+/// The most different tools that a call may name. OpenAI takes 128, Anthropic 10,000 where it searches among them; more would make a small body
+/// large in memory.
+pub(super) const MAX_TOOLS: usize = 4096;
+
+/// The most different models that a call names before they count as hidden.
+const MAX_MODELS: usize = 256;
+
 /// What was found so far. Readers add to it in whatever order the members come.
 #[derive(Debug, Default)]
 pub(super) struct Draft {
@@ -54,8 +61,10 @@ impl Draft {
     pub(super) fn model(&mut self, model: Model) {
         match &mut self.call.models {
             Models::None => self.call.models = Models::Named(vec![model]),
-            Models::Named(models) if !models.contains(&model) => models.push(model),
-            Models::Named(_) | Models::Hidden => {}
+            Models::Named(models) if models.contains(&model) => {}
+            Models::Named(models) if models.len() < MAX_MODELS => models.push(model),
+            Models::Named(_) => self.hide_models(),
+            Models::Hidden => {}
         }
     }
 
@@ -136,10 +145,10 @@ impl Draft {
         self.n = Some(self.n.unwrap_or(1).saturating_mul(times));
     }
 
-    /// A tool that the model may call.
+    /// A tool that the model may call. One more than [`MAX_TOOLS`] is kept, so that it can be told that there are too many.
     pub(super) fn tool(&mut self, name: impl Into<String>) {
         let name = name.into();
-        if !self.call.tools.contains(&name) {
+        if self.call.tools.len() <= MAX_TOOLS && !self.call.tools.contains(&name) {
             self.call.tools.push(name);
         }
     }

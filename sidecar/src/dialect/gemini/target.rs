@@ -77,6 +77,9 @@ impl<'a> Target<'a> {
             ["tunedModels" | "operations", ..] if is_read => nowhere(Operation::Models),
             ["files", ..] => nowhere(Operation::Files),
             ["batches", ..] if is_read || method == "DELETE" => nowhere(Operation::Batch),
+            ["batches", name] if method == "POST" && name.ends_with(":cancel") => {
+                nowhere(Operation::Batch)
+            }
             ["cachedContents"] if method == "POST" => {
                 Self::new(Operation::Stored, Body::Cache, Named::None)
             }

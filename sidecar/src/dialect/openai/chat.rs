@@ -1,7 +1,11 @@
 //! `POST /chat/completions`.
 
 use super::{
-    super::{Unreadable, draft::Draft, json::Value},
+    super::{
+        Unreadable,
+        draft::Draft,
+        json::{Kind, Value},
+    },
     parts, tools,
 };
 
@@ -67,7 +71,12 @@ pub(super) fn routing(
     };
     match field {
         // OpenRouter's and LiteLLM's lists of models to try in turn.
-        "models" | "fallbacks" => value.list(|value| draft.model_member(value)),
+        "models" | "fallbacks" => value.list(|value| {
+            if value.kind() == Some(Kind::Object) {
+                return value.object(&["model"], |_, value| draft.model_member(value));
+            }
+            draft.model_member(value)
+        }),
         // A configuration at the provider, models among it.
         "preset" => {
             value.skip()?;

@@ -57,6 +57,8 @@ pub(in super::super) fn endpoint(method: &str, segments: &[&str]) -> Endpoint {
         }
         ["embeddings"] if method == "POST" => (O::Embeddings, Json(embeddings::read)),
         ["rerank" | "score"] if method == "POST" => (O::Rerank, Json(prompt::read)),
+        // Perplexity's.
+        ["search"] if method == "POST" => (O::Search, Nowhere),
         ["moderations"] if method == "POST" => (O::Moderation, Defaulted(prompt::read)),
 
         ["images", "generations"] if method == "POST" => {

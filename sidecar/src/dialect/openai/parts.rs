@@ -43,7 +43,7 @@ fn part(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
                 let kind = value.text()?;
                 is_image |= matches!(
                     &*kind,
-                    "image" | "image_url" | "input_image" | "computer_screenshot"
+                    "image" | "image_embeds" | "image_url" | "input_image" | "computer_screenshot"
                 );
             }
             "image" | "image_url" => {

@@ -73,6 +73,12 @@ fn every_path_has_its_operation() {
         (call.operation, call.max_tokens),
         (O::TextCompletion, Some(7))
     );
+    let body = r#"{"model":"claude-sonnet-4-5","messages":[],"max_tokens":5}"#;
+    let call = post(Dialect::Anthropic, "/v1/chat/completions", body).call();
+    assert_eq!(
+        (call.operation, names(&call)),
+        (O::Chat, vec!["claude-sonnet-4-5"])
+    );
     for (method, path, operation, models) in [
         ("GET", "/v1/models", O::Models, Models::None),
         ("GET", "/v1/messages/batches", O::Batch, Models::None),

@@ -165,6 +165,22 @@ fn a_model_in_the_query_is_one_more() {
 }
 
 #[test]
+fn a_small_body_does_not_become_large_in_memory() {
+    let list = |count: usize, item: fn(usize) -> String| {
+        (0..count).map(item).collect::<Vec<_>>().join(",")
+    };
+    let tools = list(4097, |n| format!(r#"{{"type":"t{n}"}}"#));
+    let body = format!(r#"{{"model":"m","messages":[],"tools":[{tools}]}}"#);
+    assert_eq!(chat(&body), Err(Unreadable::TooManyTools));
+    let same = list(10_000, |_| r#"{"type":"t"}"#.to_owned());
+    let body = format!(r#"{{"model":"m","messages":[],"tools":[{same}]}}"#);
+    assert_eq!(chat(&body).unwrap().tools, ["t"]);
+    let models = list(300, |n| format!("\"m{n}\""));
+    let body = format!(r#"{{"model":"m","messages":[],"models":[{models}]}}"#);
+    assert_eq!(chat(&body).unwrap().models, Models::Hidden);
+}
+
+#[test]
 fn of_two_limits_the_larger_counts() {
     for body in [
         r#"{"model":"m","messages":[],"max_tokens":10,"max_completion_tokens":99}"#,

@@ -1,4 +1,4 @@
-//! Requests of the vendors' clients with bytes changed: nothing panics, and what still can be read is not read as less than it is.
+//! Requests of the vendors' clients with bytes changed: nothing panics, and what still can be read says no less than a lenient parser finds in it.
 
 use proptest::prelude::*;
 
@@ -124,6 +124,14 @@ proptest! {
                     && call.models != Models::Hidden
                 {
                     prop_assert!(names(&call).contains(&model));
+                }
+                if matches!(sent.dialect, Dialect::OpenAi | Dialect::Anthropic) {
+                    let member = |name: &str| value.get(name).cloned().unwrap_or_default();
+                    prop_assert!(call.stream || member("stream") != true);
+                    for limit in ["max_tokens", "max_completion_tokens", "max_output_tokens"] {
+                        prop_assert!(member(limit).as_u64() <= call.max_tokens, "{}", limit);
+                    }
+                    prop_assert!(member("n").as_u64() <= Some(call.n));
                 }
             }
         }

@@ -333,3 +333,10 @@ fn openrouter_names_fallbacks_plugins_and_variants() {
     );
     assert!(model(&chat(r#"{"model":"openrouter/auto","messages":[]}"#)).opaque);
 }
+
+#[test]
+fn a_gateway_is_told_of_fallbacks_by_name_or_by_object() {
+    let body = r#"{"model":"a","fallbacks":["b",{"model":"c"}],"messages":[]}"#;
+    let call = post(Dialect::OpenAi, "/v1/chat/completions", body).call();
+    assert_eq!(names(&call), ["a", "b", "c"]);
+}
