@@ -298,7 +298,11 @@ fn complete(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
 /// Reads the body of `POST /messages/batches`: every request stands in it, so all of them are one call with all their models and tools.
 fn batch(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
     let mut requests = 0;
-    value.object(&["requests"], |_, value| {
+    value.object(&["model", "requests"], |field, value| {
+        // It has no place here, and says something if it is there.
+        if field == "model" {
+            return draft.model_member(value);
+        }
         value.list(|value| {
             requests += 1;
             value.object(&["params"], |_, value| messages(value, draft))
