@@ -13,7 +13,7 @@ use crate::{
     agent_identity::AgentIdentitySpec,
     egress_policy::{EgressPolicySpec, Mode, PolicyRule, Uninspected},
     policy::{self, NamedPolicy, Policy},
-    price::Prices,
+    price::{self, Prices},
     route::{self, Route},
     secret::Secret,
     violation::Violation,
@@ -188,11 +188,16 @@ impl Bundle {
         // Prices that have no meaning are among the violations of the routes.
         let prices = Prices::compile(&self.spec.prices).unwrap_or_default();
         match (routes, policy) {
-            (Ok(routes), Ok(policy)) => Ok(Compiled {
-                routes,
-                policy,
-                prices,
-            }),
+            (Ok(routes), Ok(policy)) => {
+                for provider in routes.iter().filter_map(|route| route.provider) {
+                    price::load(&provider.name);
+                }
+                Ok(Compiled {
+                    routes,
+                    policy,
+                    prices,
+                })
+            }
             (routes, policy) => {
                 let mut violations = routes.err().unwrap_or_default();
                 violations.extend(policy.err().unwrap_or_default());

@@ -11,6 +11,7 @@ pub use listed::{Listed, LongInput};
 pub use own::Prices;
 pub use per_million::{NotPrice, PerMillion, Tokens};
 pub use table::find;
+pub(crate) use table::load;
 
 /// Prices of one model, each for one token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,5 @@
 use http::HeaderValue;
+use proptest::prelude::*;
 
 use super::*;
 use crate::frame::aws;
@@ -404,5 +405,58 @@ fn bytes_that_are_no_answer_harm_nothing() {
                 b"\x00\xff{{\"usage\":[[\"data: \r\n\r\n\xf0\x28",
             );
         }
+    }
+}
+
+/// Pieces of answers, so that what is generated is often nearly one.
+const PIECES: [&[u8]; 14] = [
+    b"data: ",
+    b"\n\n",
+    b"\r\n\r\n",
+    b"\r",
+    b"event: x\n",
+    b"{\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}",
+    b"{\"usage\":null,\"choices\":[]}",
+    b"{\"choices\":[],\"usage\":{}}",
+    b"[",
+    b"}",
+    b"\"",
+    b"\\",
+    b"\0\0\0\x10\0\0\0\0\x05\xc2\x48\xeb\x7d\x98\xc8\xff",
+    b"\xef\xbb\xbf",
+];
+
+fn answer() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        4 => (0..PIECES.len()).prop_map(|index| PIECES[index].to_vec()),
+        1 => prop::collection::vec(any::<u8>(), 0..8),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_read_the_same_however_they_are_cut(answer in answer(), size in 1..20_usize) {
+        for dialect in [Dialect::OpenAi, Dialect::Anthropic, Dialect::Gemini, Dialect::Bedrock] {
+            for content_type in ["text/event-stream", "application/json", "application/vnd.amazon.eventstream"] {
+                let meter = || Meter::new(dialect, Operation::Chat, StatusCode::OK, &headers(content_type), true);
+                let (mut whole, mut pieces) = (meter(), meter());
+                whole.push(&answer);
+                answer.chunks(size).for_each(|piece| pieces.push(piece));
+                prop_assert_eq!(whole.so_far(), pieces.so_far());
+                prop_assert_eq!(whole.finish(false), pieces.finish(false));
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_filtered_the_same_however_they_are_cut(answer in answer(), size in 1..20_usize) {
+        let filter = || stream_usage::UsageFilter::of(&mut headers("text/event-stream")).unwrap();
+        let (mut whole, mut pieces) = (filter(), filter());
+        let mut seen: Vec<u8> = answer.chunks(size).flat_map(|piece| pieces.push(piece)).collect();
+        seen.extend(pieces.finish());
+        let expected = [whole.push(&answer), whole.finish()].concat();
+        prop_assert!(expected.len() <= answer.len());
+        prop_assert_eq!(seen, expected);
     }
 }
