@@ -129,6 +129,21 @@ fn embeddings_have_an_input_only() {
 }
 
 #[test]
+fn images_and_transcriptions_that_are_paid_by_tokens_say_them() {
+    // https://platform.openai.com/docs/api-reference/images/object and /audio/json-object
+    let image = r#"{"created":1,"data":[{"b64_json":"AAAA"}],"usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40}}}"#;
+    assert_eq!(
+        used(&read_json(Dialect::OpenAi, image)),
+        usage([50, 0, 0, 0], [50, 0])
+    );
+    let transcript = r#"{"type":"transcript.text.done","text":"Hi","usage":{"type":"tokens","input_tokens":14,"input_token_details":{"audio_tokens":14},"output_tokens":4,"total_tokens":18}}"#;
+    assert_eq!(
+        used(&read_events(Dialect::OpenAi, &[transcript])),
+        usage([14, 0, 0, 0], [4, 0])
+    );
+}
+
+#[test]
 fn vendors_that_speak_openai_s_format_their_own_way_are_understood() {
     // DeepSeek: https://api-docs.deepseek.com/api/create-chat-completion
     let deepseek = r#"{"usage":{"prompt_tokens":10,"completion_tokens":3,"total_tokens":13,"prompt_cache_hit_tokens":6,"prompt_cache_miss_tokens":4}}"#;
