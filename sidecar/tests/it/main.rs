@@ -6,6 +6,7 @@ mod bundle;
 mod caller;
 mod content;
 mod deny;
+mod golden;
 mod inject;
 mod lifecycle;
 mod limits;

@@ -43,8 +43,10 @@ pub(crate) fn whole_log() -> String {
 /// The access line of the request with this id, once it is written.
 pub(crate) async fn line_of(request_id: &str) -> Value {
     super::eventually("the request was logged", async || {
-        let log = whole_log();
-        let line = log.lines().find(|line| line.contains(request_id))?;
+        // Where it stands, and from the end: the log of a whole test program is long.
+        let log = LOG.lock().unwrap();
+        let text = str::from_utf8(&log).unwrap();
+        let line = text.lines().rev().find(|line| line.contains(request_id))?;
         Some(serde_json::from_str(line).unwrap())
     })
     .await

@@ -80,6 +80,16 @@ impl Identity {
         self.secret(name, key)
     }
 
+    /// Puts the secret of `credential` into requests by `inject`, and not as its provider has it.
+    pub(crate) fn overriding(mut self, credential: &str, inject: &Value) -> Self {
+        for entry in &mut self.credentials {
+            if entry["name"] == credential {
+                entry["inject"] = inject.clone();
+            }
+        }
+        self
+    }
+
     /// A credential of a service that the registry does not know.
     pub(crate) fn http(self, name: &str, host: &str, header: &str, key: &str) -> Self {
         self.http_by(name, host, &json!({"header": {"name": header}}), key)
