@@ -22,6 +22,8 @@ enum Body {
     Unread,
     /// At the top of the body.
     Object,
+    /// The same, in a search of the REST API, a preview, where models may write a part of the answer.
+    Search,
     /// In each of the body's objects.
     Objects,
     /// In the body's `match`.
@@ -46,6 +48,8 @@ fn endpoint<'a>(head: &Head<'a>) -> Option<Endpoint<'a>> {
     let (operation, class, body) = match (head.method, segments.as_slice()) {
         ("POST", ["graphql"]) => (O::VectorQuery, None, Body::GraphQl),
         ("POST", ["graphql", "batch"]) => (O::VectorQuery, None, Body::GraphQls),
+        ("POST", ["aggregate", class]) => (O::VectorQuery, Some(*class), Body::Object),
+        ("POST", ["search", class, ..]) => (O::VectorQuery, Some(*class), Body::Search),
         ("GET", ["objects"]) => (O::VectorQuery, None, Body::Unread),
         ("POST", ["objects"]) => (O::VectorUpsert, None, Body::Object),
         ("POST", ["objects", "validate"]) => (O::VectorQuery, None, Body::Object),
@@ -92,7 +96,7 @@ pub(super) fn head(head: &Head<'_>) -> Call {
         return super::unknown();
     };
     let models = match endpoint.body {
-        Body::GraphQl | Body::GraphQls => Models::Hidden,
+        Body::GraphQl | Body::GraphQls | Body::Search => Models::Hidden,
         _ => Models::None,
     };
     let mut store = Store::default();
@@ -139,6 +143,10 @@ fn body(
     match kind {
         Body::Unread => Ok(value.skip()?),
         Body::Object => object(value, store),
+        Body::Search => {
+            draft.hide_models();
+            object(value, store)
+        }
         Body::Objects => value.object(&["objects"], |_, value| {
             value.list(|value| {
                 let mut one = Store::default();
