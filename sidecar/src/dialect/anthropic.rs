@@ -5,9 +5,20 @@ use postern_crds::facts::{Call, Models, Operation};
 use super::{
     Head, Reader, Request, Unreadable,
     draft::Draft,
+    estimate,
     json::{self, Kind, Value},
     media, openai,
 };
+
+/// What the vendor says to the model once where there are tools or citations: 313 to 530 tokens by its documentation
+/// (<https://docs.claude.com/en/docs/agents-and-tools/tool-use/overview>), up to 590 in recorded calls.
+const PREAMBLE_TOKENS: u64 = 600;
+
+/// What an answer in a given shape adds, in recorded calls.
+const SHAPE_TOKENS: u64 = 150;
+
+/// What thinking adds, in recorded calls.
+const THINKING_TOKENS: u64 = 40;
 
 /// What the head alone tells.
 pub(super) fn head(head: &Head<'_>) -> Call {
@@ -95,6 +106,7 @@ pub(super) fn messages(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Un
         "output_format",
         "stream",
         "system",
+        "thinking",
         "thread",
         "tools",
     ];
@@ -117,6 +129,15 @@ pub(super) fn messages(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Un
                     "container" | "thread" => {
                         value.skip()?;
                         draft.input.incomplete();
+                    }
+                    // Answers in a shape are asked for in words.
+                    "output_config" | "output_format" => {
+                        value.weigh(&mut draft.input)?;
+                        draft.input.preamble(SHAPE_TOKENS);
+                    }
+                    "thinking" => {
+                        value.skip()?;
+                        draft.input.preamble(THINKING_TOKENS);
                     }
                     _ => value.weigh(&mut draft.input)?,
                 }
@@ -148,7 +169,8 @@ fn fallback(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
 
 fn message(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
     draft.message();
-    draft.input.tokens_given(4);
+    draft.input.tokens_given(estimate::MESSAGE);
+    draft.input.preamble(estimate::FRAME);
     value.object(&["content"], |_, value| content(value, draft))
 }
 
@@ -174,8 +196,20 @@ struct Source {
 
 fn block(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
     const FIELDS: &[&str] = &[
-        "content", "context", "data", "file_id", "input", "name", "source", "text", "thinking",
-        "title", "type",
+        "citations",
+        "content",
+        "context",
+        "data",
+        "file_id",
+        "input",
+        "name",
+        "source",
+        "text",
+        "thinking",
+        "title",
+        "tool",
+        "tool_changes",
+        "type",
     ];
     let (mut is_image, mut source) = (false, Source::default());
     value.object(FIELDS, |field, value| {
@@ -184,6 +218,12 @@ fn block(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
             // The results of tools have blocks of their own; some are one block and no list.
             "content" => content(value, draft)?,
             "source" => read_source(value, draft, &mut source)?,
+            "citations" => {
+                value.skip()?;
+                draft.input.preamble(PREAMBLE_TOKENS);
+            }
+            "tool" => addition(value, draft)?,
+            "tool_changes" => additions(value, draft)?,
             "file_id" => {
                 value.skip()?;
                 source.is_elsewhere = true;
@@ -236,6 +276,25 @@ fn read_source(
     Ok(())
 }
 
+/// The `tool` of a block that makes a tool available in the midst of a conversation: a definition, or the name of one that stands elsewhere in
+/// the call.
+pub(super) fn addition(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
+    if value.kind() != Some(Kind::Object) {
+        return Ok(value.skip()?);
+    }
+    value.object(&["definition"], |_, value| tool(value, draft))
+}
+
+/// Such blocks, as the summary of a conversation repeats them.
+pub(super) fn additions(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
+    match value.optional()? {
+        Some(value) => {
+            value.list(|value| value.object(&["tool"], |_, value| addition(value, draft)))
+        }
+        None => Ok(()),
+    }
+}
+
 /// A tool of the caller by its name, one of the vendor's by its type (`web_search_20250305`), one of a server's by the server.
 fn tool(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
     const FIELDS: &[&str] = &[
@@ -259,11 +318,12 @@ fn tool(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
         }
         Ok(())
     })?;
+    draft.input.preamble(PREAMBLE_TOKENS);
     match (kind.as_deref(), name, server) {
-        (_, _, Some(server)) => draft.tool(format!("mcp:{server}")),
+        (_, _, Some(server)) => draft.vendor_tool(format!("mcp:{server}")),
         (Some("custom") | None, Some(name), None) => draft.tool(name),
         (Some("custom") | None, None, None) => return Err(nameless.into()),
-        (Some(kind), _, None) => draft.tool(kind),
+        (Some(kind), _, None) => draft.vendor_tool(kind),
     }
     Ok(())
 }
@@ -275,7 +335,7 @@ fn server(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
         name = Some(value.text()?.into_owned());
         Ok(())
     })?;
-    draft.tool(format!("mcp:{}", name.unwrap_or_default()));
+    draft.vendor_tool(format!("mcp:{}", name.unwrap_or_default()));
     Ok(())
 }
 

@@ -3,13 +3,11 @@
 //! What stands in a block counts whatever its `type` says, since a server goes by the one or by the other.
 
 use super::{
-    Unreadable,
+    Unreadable, anthropic,
     draft::Draft,
+    estimate,
     json::{Kind, Value},
 };
-
-/// What a message costs beside its content: role and separators.
-const MESSAGE_TOKENS: u64 = 4;
 
 /// A list of messages.
 pub(super) fn messages(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
@@ -29,7 +27,8 @@ pub(super) fn messages(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Un
     };
     value.list(|value| {
         draft.message();
-        draft.input.tokens_given(MESSAGE_TOKENS);
+        draft.input.tokens_given(estimate::MESSAGE);
+        draft.input.preamble(estimate::FRAME);
         value.object(FIELDS, |field, value| match field {
             "content" => content(value, draft),
             "images" => images(value, draft),
@@ -96,8 +95,10 @@ fn block(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
         "text",
         "thinking",
         "title",
+        "tool",
         "toolResult",
         "toolUse",
+        "tool_changes",
         "type",
         "uri",
         "url",
@@ -114,6 +115,8 @@ fn block(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
                 bulk.is_image |= matches!(&*kind, "image" | "image_url" | "input_image");
                 Ok(())
             }
+            "tool" => anthropic::addition(value, draft),
+            "tool_changes" => anthropic::additions(value, draft),
             "image" | "image_url" => {
                 bulk.is_image = true;
                 Ok(value.skip()?)

@@ -168,7 +168,7 @@ fn body(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
 fn connector(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
     value.object(&["id"], |_, value| {
         let id = value.text()?;
-        draft.tool(format!("connector:{id}"));
+        draft.vendor_tool(format!("connector:{id}"));
         Ok(())
     })
 }

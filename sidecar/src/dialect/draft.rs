@@ -4,7 +4,7 @@ use postern_crds::facts::{Call, Model, Models, Operation};
 
 use super::{
     Unreadable,
-    estimate::Tally,
+    estimate::{self, Tally},
     json::{Error, Value},
     model, query,
 };
@@ -151,6 +151,28 @@ impl Draft {
         if self.call.tools.len() <= MAX_TOOLS && !self.call.tools.contains(&name) {
             self.call.tools.push(name);
         }
+    }
+
+    /// A tool of the vendor's own. What it finds becomes input of the same call, which nobody can foretell: a search of the web was seen to add
+    /// thirty thousand tokens to a question of twenty. Some are run by the caller, and add instructions alone.
+    pub(super) fn vendor_tool(&mut self, kind: impl Into<String>) {
+        /// How the types of those start: OpenAI's, and Anthropic's with their versions.
+        const RUN_BY_CALLER: [&str; 7] = [
+            "apply_patch",
+            "bash_",
+            "computer_",
+            "local_shell",
+            "memory_",
+            "str_replace_",
+            "text_editor_",
+        ];
+        let kind = kind.into();
+        if RUN_BY_CALLER.iter().any(|start| kind.starts_with(start)) {
+            self.input.tokens_given(estimate::CALLER_TOOL);
+        } else {
+            self.input.incomplete();
+        }
+        self.tool(kind);
     }
 
     /// How many tools there are so far, for [`Draft::forget_tools`].

@@ -55,10 +55,10 @@ fn tool(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
         Ok(())
     })?;
     match (kind.as_deref(), name, server) {
-        (_, _, Some(server)) => draft.tool(server),
+        (_, _, Some(server)) => draft.vendor_tool(server),
         (None | Some("function" | "custom"), Some(name), None) => draft.tool(name),
         (None, None, None) if is_mark => {}
-        (Some(kind), _, None) => draft.tool(kind),
+        (Some(kind), _, None) => draft.vendor_tool(kind),
         (None, None, None) => draft.tool(""),
     }
     Ok(())

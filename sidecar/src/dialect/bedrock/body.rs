@@ -196,7 +196,7 @@ fn mcp_servers(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable
     value.list(|value| {
         value.object(&["name"], |_, value| {
             let name = value.text()?;
-            draft.tool(format!("mcp:{name}"));
+            draft.vendor_tool(format!("mcp:{name}"));
             Ok(())
         })
     })

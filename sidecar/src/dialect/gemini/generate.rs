@@ -6,6 +6,7 @@ use super::{
     super::{
         Unreadable,
         draft::Draft,
+        estimate,
         json::{Kind, Value},
     },
     parts, target,
@@ -146,7 +147,8 @@ fn named(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
 fn contents(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
     let mut one = |value: Value<'_, '_>| {
         draft.message();
-        draft.input.tokens_given(4);
+        draft.input.tokens_given(estimate::MESSAGE);
+        draft.input.preamble(estimate::FRAME);
         parts::content(value, draft)
     };
     if value.kind() == Some(Kind::List) {
@@ -211,7 +213,7 @@ fn tool(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
             "functionDeclarations" => value.list(|value| function(value, draft)),
             "mcpServers" => value.list(|value| server(value, draft)),
             _ => {
-                draft.tool(member);
+                draft.vendor_tool(member);
                 Ok(value.weigh(&mut draft.input)?)
             }
         }
@@ -225,7 +227,7 @@ fn server(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
         name = Some(value.text()?.into_owned());
         Ok(())
     })?;
-    draft.tool(format!("mcp:{}", name.unwrap_or_default()));
+    draft.vendor_tool(format!("mcp:{}", name.unwrap_or_default()));
     Ok(())
 }
 

@@ -4,14 +4,11 @@ use super::{
     super::{
         Unreadable,
         draft::Draft,
+        estimate,
         json::{Kind, Value},
     },
     parts, tools,
 };
-
-/// What a message costs beside its content: role and separators
-/// (<https://github.com/openai/openai-cookbook/blob/main/examples/How_to_count_tokens_with_tiktoken.ipynb>).
-pub(super) const MESSAGE_TOKENS: u64 = 4;
 
 /// Reads the body.
 pub(in super::super) fn read(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
@@ -51,7 +48,7 @@ pub(in super::super) fn read(value: Value<'_, '_>, draft: &mut Draft) -> Result<
             "web_search_options" | "search_parameters" => {
                 if let Some(value) = value.optional()? {
                     value.skip()?;
-                    draft.tool("web_search");
+                    draft.vendor_tool("web_search");
                 }
             }
             _ => routing(field, value, draft)?,
@@ -86,7 +83,7 @@ pub(super) fn routing(
         "plugins" => value.list(|value| {
             value.object(&["id"], |_, value| {
                 let id = value.text()?;
-                draft.tool(format!("plugin:{id}"));
+                draft.vendor_tool(format!("plugin:{id}"));
                 Ok(())
             })
         }),
@@ -96,7 +93,8 @@ pub(super) fn routing(
 
 fn message(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
     draft.message();
-    draft.input.tokens_given(MESSAGE_TOKENS);
+    draft.input.tokens_given(estimate::MESSAGE);
+    draft.input.preamble(estimate::FRAME);
     const FIELDS: &[&str] = &[
         "content",
         "function_call",

@@ -4,6 +4,7 @@ use super::{
     super::{
         Unreadable,
         draft::Draft,
+        estimate,
         json::{Kind, Value},
     },
     chat, parts, tools,
@@ -88,6 +89,8 @@ fn input(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
         Some(Kind::Null) => Ok(value.skip()?),
         _ => {
             draft.message();
+            draft.input.tokens_given(estimate::MESSAGE);
+            draft.input.preamble(estimate::FRAME);
             parts::content(value, draft)
         }
     }
@@ -96,7 +99,8 @@ fn input(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
 /// A message, a call of a tool, its output, or something else that happened before.
 fn item(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
     draft.message();
-    draft.input.tokens_given(chat::MESSAGE_TOKENS);
+    draft.input.tokens_given(estimate::MESSAGE);
+    draft.input.preamble(estimate::FRAME);
     const FIELDS: &[&str] = &[
         "action",
         "arguments",
@@ -115,15 +119,20 @@ fn item(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
         "type",
     ];
     let tools_before = draft.tools();
-    let mut lists_a_server = false;
+    let (mut lists_a_server, mut is_reasoning, mut is_whole) = (false, false, false);
     value.object(FIELDS, |field, value| {
         match field {
             "content" | "output" => parts::content(value, draft)?,
             "type" => match &*value.text()? {
                 "item_reference" => draft.input.incomplete(),
                 "mcp_list_tools" => lists_a_server = true,
+                "reasoning" => is_reasoning = true,
                 _ => {}
             },
+            "encrypted_content" => {
+                is_whole = value.kind() == Some(Kind::Text);
+                value.weigh(&mut draft.input)?;
+            }
             // An image that was generated before, in base64.
             "result" => {
                 if let Some(value) = value.optional()? {
@@ -138,6 +147,10 @@ fn item(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
         }
         Ok(())
     })?;
+    if is_reasoning && !is_whole {
+        // What the model thought stands at the provider.
+        draft.input.incomplete();
+    }
     if lists_a_server {
         // What a server said that it has is no offer: the call's own `tools` name the server.
         draft.forget_tools(tools_before);

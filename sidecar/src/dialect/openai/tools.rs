@@ -2,6 +2,9 @@
 
 use super::super::{Unreadable, draft::Draft, json::Value};
 
+/// What the vendor says to the model once where there are tools: up to 85 tokens in recorded calls.
+const PREAMBLE_TOKENS: u64 = 100;
+
 /// `tools`: functions by their name, an MCP server as `mcp:<label>`, the vendor's own by their type.
 pub(super) fn list(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
     match value.optional()? {
@@ -45,11 +48,12 @@ fn tool(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
         }
         Ok(())
     })?;
+    draft.input.preamble(PREAMBLE_TOKENS);
     match (kind.as_deref(), name, label) {
-        (Some("mcp"), _, label) => draft.tool(format!("mcp:{}", label.unwrap_or_default())),
+        (Some("mcp"), _, label) => draft.vendor_tool(format!("mcp:{}", label.unwrap_or_default())),
         (Some("function" | "custom" | "namespace") | None, Some(name), _) => draft.tool(name),
         (Some("function" | "custom" | "namespace") | None, None, _) => return Err(nameless.into()),
-        (Some(kind), _, _) => draft.tool(kind),
+        (Some(kind), _, _) => draft.vendor_tool(kind),
     }
     Ok(())
 }

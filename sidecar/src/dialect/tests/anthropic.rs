@@ -10,13 +10,61 @@ fn a_message_with_an_image_and_tools() {
     assert!(call.stream && call.has_images);
     assert_eq!((call.max_tokens, call.messages), (Some(1024), Some(3)));
     assert_eq!(call.tools, ["get_weather", "web_search_20250305"]);
-    assert!((1600..1750).contains(&call.estimated_input_tokens.unwrap()));
+    assert_eq!(
+        call.estimated_input_tokens, None,
+        "what the vendor's search finds is input too"
+    );
 }
 
 #[test]
 fn a_server_of_tools_has_a_name_of_its_own() {
     let call = fixture!(Anthropic, "anthropic-mcp").call();
     assert_eq!(call.tools, ["mcp:github"]);
+}
+
+#[test]
+fn a_tool_that_comes_in_the_midst_of_a_conversation_is_a_tool() {
+    let body = r#"{"model":"m","max_tokens":1,"messages":[{"role":"user","content":"hi"},
+        {"role":"system","content":[{"type":"tool_addition","tool":{"type":"tool_definition","definition":{"name":"a","input_schema":{}}}}]},
+        {"role":"assistant","content":[{"type":"compaction","content":"x","tool_changes":[
+            {"type":"tool_addition","tool":{"type":"tool_definition","definition":{"type":"web_search_20260318","name":"web_search"}}},
+            {"type":"tool_removal","tool":{"type":"tool_reference","name":"c"}}]}]}]}"#;
+    let call = post(Dialect::Anthropic, "/v1/messages", body).call();
+    assert_eq!(call.tools, ["a", "web_search_20260318"]);
+    let call = post(
+        Dialect::Bedrock,
+        "/model/anthropic.claude-sonnet-4-5-20250929-v1:0/invoke",
+        body,
+    )
+    .call();
+    assert_eq!(call.tools, ["a", "web_search_20260318"]);
+}
+
+#[test]
+fn what_the_vendor_says_to_the_model_counts_once() {
+    let estimate = |more: &str| {
+        let body = format!(
+            r#"{{"model":"m","max_tokens":1,"messages":[{{"role":"user","content":"hi"}}]{more}}}"#
+        );
+        post(Dialect::Anthropic, "/v1/messages", &body)
+            .call()
+            .estimated_input_tokens
+    };
+    assert_eq!(estimate(""), Some(9));
+    let one = estimate(r#","tools":[{"name":"a","input_schema":{}}]"#).unwrap();
+    let two =
+        estimate(r#","tools":[{"name":"a","input_schema":{}},{"name":"b","input_schema":{}}]"#)
+            .unwrap();
+    assert!((600..620).contains(&one) && two - one < 5, "{one} {two}");
+    let shell = estimate(r#","tools":[{"type":"bash_20250124","name":"bash"}]"#).unwrap();
+    assert!((1350..1400).contains(&shell), "{shell}");
+    for tools in [
+        r#"[{"type":"web_search_20250305","name":"web_search"}]"#,
+        r#"[{"type":"mcp_toolset","mcp_server_name":"s"}]"#,
+        r#"[{"type":"tool_of_tomorrow"}]"#,
+    ] {
+        assert_eq!(estimate(&format!(r#","tools":{tools}"#)), None, "{tools}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ fn a_chat() {
         messages: Some(2),
         n: 1,
         body_bytes: 198,
-        estimated_input_tokens: Some(31),
+        estimated_input_tokens: Some(35),
         ..Call::default()
     };
     assert_eq!(call, expected);
@@ -28,7 +28,7 @@ fn a_chat_with_tools_and_an_image_as_a_stream() {
         (2, Some(50), Some(3))
     );
     assert_eq!(call.tools, ["get_weather"]);
-    assert!((1600..1750).contains(&call.estimated_input_tokens.unwrap()));
+    assert!((2600..2750).contains(&call.estimated_input_tokens.unwrap()));
 }
 
 #[test]
