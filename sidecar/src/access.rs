@@ -234,7 +234,6 @@ impl Exchange {
     }
 
     /// What it used is known.
-    #[expect(dead_code, reason = "the meter comes with the next change")]
     pub(crate) fn used(&mut self, used: Used) {
         self.used = Some(used);
     }
@@ -293,6 +292,11 @@ impl Exchange {
     /// The response passed to its end.
     pub(crate) fn completed(&mut self) {
         self.outcome = Outcome::Complete;
+    }
+
+    /// Whether the response passed to its end.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.outcome == Outcome::Complete
     }
 
     /// The upstream broke off in the middle of its response.

@@ -34,7 +34,7 @@ use std::{
     time::Instant,
 };
 
-use postern_crds::policy::{Limit, Measure, RuleId};
+use postern_crds::policy::{Limit, RuleId};
 
 mod exceeded;
 mod expected;
@@ -44,8 +44,8 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use exceeded::{Exceeded, Why};
-pub(crate) use expected::{Expected, Output};
+pub(crate) use exceeded::Exceeded;
+pub(crate) use expected::Expected;
 pub(crate) use reservation::{Draw, Reservation, Running};
 
 use share::{Kind, Share};

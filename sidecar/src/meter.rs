@@ -146,7 +146,7 @@ impl Meter {
     pub(crate) fn finish(self, is_whole: bool) -> Metered {
         let failed = self.is_error || self.reading.has_error;
         Metered {
-            usage: self.usage(is_whole && !failed, failed),
+            usage: self.usage(is_whole, failed),
             model: self.reading.model,
             finish_reasons: self.reading.finish_reasons,
             failed,
@@ -162,14 +162,16 @@ impl Meter {
                 ..self.so_far()
             });
         }
-        // What these say at the beginning is not yet the sum.
+        // A caller may leave as soon as it has read the last event that it needs, and most do.
+        let has_ended = self.is_stream() && !reading.finish_reasons.is_empty();
         let is_final = match self.dialect {
+            // What these say at the beginning is not yet the sum.
             Dialect::Anthropic | Dialect::Gemini | Dialect::Bedrock if self.is_stream() => {
-                !reading.finish_reasons.is_empty()
+                has_ended
             }
-            _ => true,
+            _ => is_whole || has_ended,
         };
-        Some(if is_whole && is_final {
+        Some(if is_final && !failed {
             reading.usage(self.dialect, self.estimated_input)
         } else {
             self.so_far()
@@ -202,7 +204,7 @@ impl Frames {
 }
 
 /// Whether an operation is paid by tokens, so that they are worth an estimate.
-fn has_tokens(operation: Operation) -> bool {
+pub(crate) fn has_tokens(operation: Operation) -> bool {
     matches!(
         operation,
         Operation::Chat | Operation::TextCompletion | Operation::Embeddings

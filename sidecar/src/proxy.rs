@@ -12,9 +12,9 @@ use crate::{
     answer,
     body::{RequestBody, ResponseBody},
     error::Error,
-    limits::{Limits, Running},
+    limits::Limits,
     listener::HeadError,
-    proxy::{authority::OwnNames, path::NormalPath, policy::Subject},
+    proxy::{authority::OwnNames, metering::Metering, path::NormalPath, policy::Subject},
     snapshot::Snapshot,
     upstream::{Lease, Outgoing},
 };
@@ -27,6 +27,7 @@ mod facts;
 pub(crate) mod headers;
 pub(crate) mod inject;
 mod limits;
+pub(crate) mod metering;
 pub(crate) mod path;
 mod percent;
 pub(crate) mod policy;
@@ -72,13 +73,13 @@ impl Proxy {
             .log
             .begin(is_readable.then(|| request.method().clone()));
         match self.carry(head, request, &mut exchange).await {
-            Ok((mut response, lease, running)) => {
+            Ok((mut response, lease, metering)) => {
                 response.headers_mut().insert(
                     HeaderName::from_static(REQUEST_ID_HEADER),
                     exchange.id().clone(),
                 );
                 exchange.answered(response.status().as_u16());
-                response.map(|body| ResponseBody::upstream(body, lease, running, exchange))
+                response.map(|body| ResponseBody::upstream(body, lease, metering, exchange))
             }
             Err(error) => {
                 exchange.refused(&error);
@@ -103,7 +104,7 @@ impl Proxy {
         head: Result<(), HeadError>,
         request: Request<Incoming>,
         exchange: &mut Exchange,
-    ) -> Result<(Response<Incoming>, Lease, Running), Error> {
+    ) -> Result<(Response<Incoming>, Lease, Metering), Error> {
         head?;
         let (mut parts, body) = request.into_parts();
         policy::check_method(&parts.method)?;
@@ -144,6 +145,7 @@ impl Proxy {
 
         let accepts_trailers = headers::accepts_trailers(&parts.headers);
         headers::strip_request(&mut parts.headers);
+        metering::ask_for_plain_answer(&mut parts.headers, known.call.operation);
         let mut target = target(upstream_path, parts.uri.query(), &binding.route)?;
         let mut head = inject::Head {
             method: &parts.method,
@@ -155,7 +157,7 @@ impl Proxy {
 
         exchange.calling_upstream();
         let running = reservation.send();
-        let (mut response, lease) = origin
+        let sent = origin
             .send(Outgoing {
                 method: parts.method,
                 target,
@@ -167,9 +169,24 @@ impl Proxy {
                     Arc::clone(&binding.route.own_headers),
                 ),
             })
-            .await?;
+            .await;
+        let (mut response, lease) = match sent {
+            Ok(sent) => sent,
+            Err(error) => {
+                metering::not_answered(running, &error);
+                return Err(error.into());
+            }
+        };
         headers::strip_response(response.headers_mut());
-        Ok((response, lease, running))
+        let metering = Metering::new(
+            snapshot,
+            binding,
+            &known.call,
+            known.expected.listed,
+            running,
+            &response,
+        );
+        Ok((response, lease, metering))
     }
 }
 

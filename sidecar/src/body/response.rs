@@ -9,7 +9,11 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use crate::{access::Exchange, limits::Running, proxy::headers, upstream::Lease};
+use crate::{
+    access::Exchange,
+    proxy::{headers, metering::Metering},
+    upstream::Lease,
+};
 
 /// A response's body on its way to the caller. It carries the request's guard, so that the request ends when its response does.
 pub(crate) struct ResponseBody {
@@ -24,11 +28,11 @@ pub(crate) struct ResponseBody {
 enum Source {
     /// An answer of ours.
     Own(Option<Bytes>),
-    /// The upstream's, with the place on its connection and what was set aside for the call.
+    /// The upstream's, with the place on its connection and the meter that reads it.
     Upstream {
         body: Incoming,
         _lease: Lease,
-        _running: Running,
+        metering: Metering,
     },
 }
 
@@ -45,14 +49,14 @@ impl ResponseBody {
     pub(crate) fn upstream(
         body: Incoming,
         lease: Lease,
-        running: Running,
+        metering: Metering,
         exchange: Exchange,
     ) -> Self {
         Self {
             inner: Source::Upstream {
                 body,
                 _lease: lease,
-                _running: running,
+                metering,
             },
             exchange,
         }
@@ -68,9 +72,14 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = &mut *self;
-        let frame = match &mut this.inner {
-            Source::Own(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Source::Upstream { body, .. } => ready!(Pin::new(body).poll_frame(cx)),
+        let (frame, metering) = match &mut this.inner {
+            Source::Own(bytes) => {
+                let frame = bytes.take().map(|bytes| Ok(Frame::data(bytes)));
+                (frame, None)
+            }
+            Source::Upstream { body, metering, .. } => {
+                (ready!(Pin::new(body).poll_frame(cx)), Some(metering))
+            }
         };
         Poll::Ready(match frame {
             None => {
@@ -85,6 +94,9 @@ impl Body for ResponseBody {
             Some(Ok(mut frame)) => {
                 if let Some(data) = frame.data_ref() {
                     this.exchange.passed(data.len());
+                    if let Some(metering) = metering {
+                        let _ = metering.read(data);
+                    }
                 } else if let Some(trailers) = frame.trailers_mut() {
                     headers::strip_trailers(trailers);
                 }
@@ -115,6 +127,11 @@ impl Drop for ResponseBody {
         // A body whose length is known is not polled to its very end, and one without content not at all.
         if self.is_end_stream() {
             self.exchange.completed();
+        }
+        if let Source::Upstream { metering, .. } = &mut self.inner
+            && let Some(used) = metering.finish(self.exchange.is_complete())
+        {
+            self.exchange.used(used);
         }
     }
 }

@@ -3,12 +3,12 @@ use std::time::Duration;
 use postern_crds::{
     facts::{Call, Model, Models},
     money::Usd,
-    policy::BudgetExceeded,
+    policy::{BudgetExceeded, Measure},
     price::{Listed, Price},
     usage::Usage,
 };
 
-use super::*;
+use super::{exceeded::Why, expected::Output, *};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -16,3 +16,4 @@ mod smuggling;
 mod stream;
 mod support;
 mod upstream;
+mod usage;

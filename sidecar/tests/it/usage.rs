@@ -1,0 +1,177 @@
+//! What a call used: read from its answer, counted, priced, settled with its limits.
+
+use http::Response;
+use serde_json::{Value, json};
+
+use crate::support::{
+    Body, Client, Identity, Protocol, Sidecar, Upstream, eventually, full, line_of,
+};
+
+const CHAT: &str = "/openai/v1/chat/completions";
+
+/// An upstream that answers every call with `body` as `content_type`.
+async fn saying(content_type: &'static str, body: String) -> Upstream {
+    Upstream::answering(Protocol::Http1, move |_, _| {
+        Response::builder()
+            .header("content-type", content_type)
+            .body(full(body.clone()))
+            .unwrap()
+    })
+    .await
+}
+
+fn answer_using(input: u64, output: u64) -> String {
+    json!({
+        "id": "chatcmpl-1", "object": "chat.completion", "model": "gpt-4o-mini-2024-07-18",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": "Paris"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output,
+                  "prompt_tokens_details": {"cached_tokens": 5},
+                  "completion_tokens_details": {"reasoning_tokens": 2}},
+    })
+    .to_string()
+}
+
+async fn serving(upstream: &Upstream, limits: Value) -> Sidecar {
+    Identity::new()
+        .credential("openai", "openai", upstream, "sk-real")
+        .rule(json!({"name": "mini", "to": {"credentials": ["openai"]}, "models": ["gpt-4o-mini"], "action": "Allow"}))
+        .member("limits", limits)
+        .serve()
+        .await
+}
+
+fn ask(client: &Client, max_tokens: Option<u64>, stream: bool) -> http::Request<Body> {
+    let mut body = json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "capital of France?"}]});
+    if let Some(max_tokens) = max_tokens {
+        body["max_tokens"] = json!(max_tokens);
+    }
+    if stream {
+        body["stream"] = json!(true);
+    }
+    client
+        .request("POST", CHAT)
+        .header("content-type", "application/json")
+        .header("accept-encoding", "gzip, br")
+        .body(full(body.to_string()))
+        .unwrap()
+}
+
+#[tokio::test]
+async fn tokens_and_cost_of_an_answer_are_logged_and_counted_under_the_policys_name_of_its_model() {
+    let upstream = saying("application/json", answer_using(20, 7)).await;
+    let sidecar = serving(&upstream, json!([])).await;
+    let mut client = sidecar.client().await;
+    let request = ask(&client, Some(100), false);
+    let answer = client.send(request).await;
+    assert_eq!(answer.text(), answer_using(20, 7));
+    assert_eq!(
+        upstream.saw_one().header("accept-encoding"),
+        Some("identity")
+    );
+
+    let line = line_of(answer.request_id()).await;
+    assert_eq!(line["gen_ai.request.max_tokens"], 100);
+    assert_eq!(line["gen_ai.response.model"], "gpt-4o-mini-2024-07-18");
+    assert_eq!(line["gen_ai.response.finish_reasons"], "stop");
+    assert_eq!(line["gen_ai.usage.input_tokens"], 20);
+    assert_eq!(line["gen_ai.usage.output_tokens"], 7);
+    assert_eq!(line["gen_ai.usage.cache_read.input_tokens"], 5);
+    assert_eq!(line["gen_ai.usage.reasoning.output_tokens"], 2);
+    assert_eq!(line["usage_source"], "complete");
+    // 15 at 0.15, 5 at 0.075 and 7 at 0.60 dollars a million.
+    assert_eq!(line["cost_usd"], "0.000006825");
+
+    let metrics = sidecar.metrics().await;
+    for line in [
+        r#"postern_tokens_total{route="openai",model="gpt-4o-mini",kind="input",source="complete"} 20"#,
+        r#"postern_tokens_total{route="openai",model="gpt-4o-mini",kind="cached_input",source="complete"} 5"#,
+        r#"postern_tokens_total{route="openai",model="gpt-4o-mini",kind="output",source="complete"} 7"#,
+        r#"postern_cost_total{route="openai",model="gpt-4o-mini",currency="USD"} 0.000006825"#,
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_tokens_sets_aside_what_a_call_may_use_and_settles_what_it_did() {
+    let upstream = saying("application/json", answer_using(20, 30)).await;
+    let limits = json!([{"name": "tokens", "scope": "Pod", "tokens": 1000, "per": "1h"}]);
+    let sidecar = serving(&upstream, limits).await;
+    let mut client = sidecar.client().await;
+
+    // Nine hundred are set aside and fifty used, so that the next nine hundred fit, and the third too.
+    for _ in 0..2 {
+        let request = ask(&client, Some(900), false);
+        let answer = client.send(request).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        eventually("the call is settled", async || {
+            let metrics = sidecar.metrics().await;
+            (!metrics.contains(r#"postern_limit_remaining{limit="egress/tokens"} 8"#)
+                || metrics.contains(r#"{limit="egress/tokens"} 950"#))
+            .then_some(())
+        })
+        .await;
+    }
+    let request = ask(&client, Some(900), false);
+    let answer = client.send(request).await;
+    assert_eq!(answer.status, 429, "{}", answer.text());
+    let request = ask(&client, Some(2000), false);
+    let answer = client.send(request).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.reason()),
+        (403, Some("limit_too_small"))
+    );
+    assert_eq!(upstream.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_limit_of_money_refuses_a_model_whose_price_is_not_known() {
+    let upstream = saying("application/json", answer_using(20, 7)).await;
+    let sidecar = Identity::openai_at(&upstream)
+        .member("limits", json!([{"name": "daily", "scope": "Pod", "spend": "1.00", "currency": "USD", "per": "24h"}]))
+        .serve()
+        .await;
+    let mut client = sidecar.client().await;
+    let request = client
+        .request("POST", CHAT)
+        .header("content-type", "application/json")
+        .body(full(
+            r#"{"model":"house-model-1","max_tokens":10,"messages":[]}"#,
+        ))
+        .unwrap();
+    let answer = client.send(request).await;
+    assert_eq!(
+        (answer.status.as_u16(), answer.reason()),
+        (403, Some("price_unknown"))
+    );
+    assert!(answer.text().contains("spec.prices"), "{}", answer.text());
+
+    let request = ask(&client, Some(100), false);
+    assert_eq!(client.send(request).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_an_upstream_refuses_uses_no_tokens() {
+    let upstream = Upstream::answering(Protocol::Http1, |_, _| {
+        Response::builder()
+            .status(500)
+            .header("content-type", "application/json")
+            .body(full(r#"{"error":{"message":"overloaded"}}"#))
+            .unwrap()
+    })
+    .await;
+    let limits = json!([{"name": "tokens", "scope": "Pod", "tokens": 1000, "per": "1h"}]);
+    let sidecar = serving(&upstream, limits).await;
+    let mut client = sidecar.client().await;
+    for _ in 0..3 {
+        let request = ask(&client, Some(900), false);
+        assert_eq!(client.send(request).await.status, 500);
+        eventually("the call is settled", async || {
+            let metrics = sidecar.metrics().await;
+            metrics
+                .contains(r#"postern_limit_remaining{limit="egress/tokens"} 1000"#)
+                .then_some(())
+        })
+        .await;
+    }
+}
