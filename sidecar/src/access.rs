@@ -16,7 +16,7 @@ use rustix::rand::GetRandomFlags;
 
 use crate::{
     error::Error,
-    metrics::{Metrics, RouteLabel},
+    metrics::{LimitLabel, Metrics, RouteLabel},
     snapshot::{Binding, Snapshot},
 };
 
@@ -88,6 +88,8 @@ pub enum Outcome {
     ClientAborted,
     /// The upstream went away in the middle of its response.
     UpstreamAborted,
+    /// A limit was used up in the middle of a stream, and ended it.
+    LimitEnded,
 }
 
 impl Outcome {
@@ -97,6 +99,7 @@ impl Outcome {
             Self::Complete => "complete",
             Self::ClientAborted => "client_aborted",
             Self::UpstreamAborted => "upstream_aborted",
+            Self::LimitEnded => "limit_ended",
         }
     }
 }
@@ -291,7 +294,19 @@ impl Exchange {
 
     /// The response passed to its end.
     pub(crate) fn completed(&mut self) {
-        self.outcome = Outcome::Complete;
+        if self.outcome != Outcome::LimitEnded {
+            self.outcome = Outcome::Complete;
+        }
+    }
+
+    /// A limit ended the response before its time.
+    pub(crate) fn ended_by(&mut self, limit: &RuleId) {
+        self.outcome = Outcome::LimitEnded;
+        self.failure = Some(format!("limit {limit} is used up"));
+        let label = LimitLabel {
+            limit: limit.to_string(),
+        };
+        self.log.metrics.streams_ended.get_or_create(&label).inc();
     }
 
     /// Whether the response passed to its end.

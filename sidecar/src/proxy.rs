@@ -119,7 +119,7 @@ impl Proxy {
             .canaries
             .check(&parts.headers, &path, parts.uri.query(), &binding)?;
 
-        let known = facts::read(&snapshot, &binding, &mut parts, &upstream_path, body).await?;
+        let mut known = facts::read(&snapshot, &binding, &mut parts, &upstream_path, body).await?;
         exchange.understood(&known.call);
         let rule = policy::decide(
             &snapshot,
@@ -143,10 +143,17 @@ impl Proxy {
             .as_ref()
             .map_err(|error| Error::Trust(*error))?;
 
+        let asked = metering::ask_for_usage(
+            &binding.route,
+            &known.call,
+            &upstream_path,
+            parts.uri.query(),
+            &mut known.body,
+        );
         let accepts_trailers = headers::accepts_trailers(&parts.headers);
         headers::strip_request(&mut parts.headers);
         metering::ask_for_plain_answer(&mut parts.headers, known.call.operation);
-        let mut target = target(upstream_path, parts.uri.query(), &binding.route)?;
+        let mut target = target(&upstream_path, parts.uri.query(), &binding.route)?;
         let mut head = inject::Head {
             method: &parts.method,
             target: &mut target,
@@ -178,24 +185,26 @@ impl Proxy {
             }
         };
         headers::strip_response(response.headers_mut());
-        let metering = Metering::new(
+        let subject = metering::Subject {
             snapshot,
             binding,
-            &known.call,
-            known.expected.listed,
+            path: &upstream_path,
+            call: &known.call,
+            listed: known.expected.listed,
+            asked,
             running,
-            &response,
-        );
+        };
+        let metering = Metering::new(subject, &mut response);
         Ok((response, lease, metering))
     }
 }
 
 /// The path that was decided about, and the query without the caller's keys.
-fn target(path: String, query: Option<&str>, route: &Route) -> Result<PathAndQuery, Error> {
+fn target(path: &str, query: Option<&str>, route: &Route) -> Result<PathAndQuery, Error> {
     let own = route.injection.parameter();
     let text = match query.and_then(|query| caller::remove_from_query(query, own)) {
         Some(query) => format!("{path}?{query}"),
-        None => path,
+        None => path.to_owned(),
     };
     // The parts were parsed before; together with the route's base path they may be longer than a target can be.
     PathAndQuery::from_maybe_shared(bytes::Bytes::from(text))

@@ -1,4 +1,4 @@
-//! A response's body: frame by frame, never collected, and counted on the way.
+//! A response's body: frame by frame, never collected, and metered on the way.
 
 use std::{
     pin::Pin,
@@ -11,7 +11,10 @@ use hyper::body::Incoming;
 
 use crate::{
     access::Exchange,
-    proxy::{headers, metering::Metering},
+    proxy::{
+        headers,
+        metering::{Metering, Passed},
+    },
     upstream::Lease,
 };
 
@@ -28,12 +31,17 @@ pub(crate) struct ResponseBody {
 enum Source {
     /// An answer of ours.
     Own(Option<Bytes>),
-    /// The upstream's, with the place on its connection and the meter that reads it.
-    Upstream {
-        body: Incoming,
-        _lease: Lease,
-        metering: Metering,
-    },
+    /// The upstream's.
+    Upstream(Passing),
+}
+
+/// An upstream's body, the place on its connection, and the meter that reads it.
+struct Passing {
+    /// Absent once it is over, or cut off.
+    body: Option<(Incoming, Lease)>,
+    metering: Metering,
+    /// Trailers that wait until what was held back before them is gone.
+    trailers: Option<Frame<Bytes>>,
 }
 
 impl ResponseBody {
@@ -53,12 +61,72 @@ impl ResponseBody {
         exchange: Exchange,
     ) -> Self {
         Self {
-            inner: Source::Upstream {
-                body,
-                _lease: lease,
+            inner: Source::Upstream(Passing {
+                body: Some((body, lease)),
                 metering,
-            },
+                trailers: None,
+            }),
             exchange,
+        }
+    }
+}
+
+impl Passing {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        exchange: &mut Exchange,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        while let Some((body, _)) = &mut self.body {
+            let frame = match ready!(Pin::new(body).poll_frame(cx)) {
+                None => {
+                    self.body = None;
+                    if let Some(rest) = self.metering.rest() {
+                        return Poll::Ready(Some(Ok(Frame::data(rest))));
+                    }
+                    break;
+                }
+                // The error is handed on, so that hyper breaks the caller's stream off too: a clean end would look like a whole answer.
+                Some(Err(error)) => {
+                    exchange.broke_off(&error);
+                    return Poll::Ready(Some(Err(error)));
+                }
+                Some(Ok(frame)) => frame,
+            };
+            match frame.into_data() {
+                Ok(data) => match self.metering.pass(data) {
+                    // Held back. An upstream's empty frames need not go on either.
+                    Passed::More(data) if data.is_empty() => {}
+                    Passed::More(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                    Passed::Last(data, limit) => {
+                        // Nothing more of it is wanted: its connection is closed, or its stream on it.
+                        self.body = None;
+                        exchange.ended_by(&limit);
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
+                },
+                Err(mut frame) => {
+                    if let Some(trailers) = frame.trailers_mut() {
+                        headers::strip_trailers(trailers);
+                    }
+                    match self.metering.rest() {
+                        None => return Poll::Ready(Some(Ok(frame))),
+                        Some(rest) => {
+                            self.trailers = Some(frame);
+                            self.body = None;
+                            return Poll::Ready(Some(Ok(Frame::data(rest))));
+                        }
+                    }
+                }
+            }
+        }
+        Poll::Ready(self.trailers.take().map(Ok))
+    }
+
+    fn is_over(&self) -> bool {
+        match &self.body {
+            None => self.trailers.is_none(),
+            Some((body, _)) => body.is_end_stream() && !self.metering.changes_length(),
         }
     }
 }
@@ -72,43 +140,26 @@ impl Body for ResponseBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let this = &mut *self;
-        let (frame, metering) = match &mut this.inner {
-            Source::Own(bytes) => {
-                let frame = bytes.take().map(|bytes| Ok(Frame::data(bytes)));
-                (frame, None)
-            }
-            Source::Upstream { body, metering, .. } => {
-                (ready!(Pin::new(body).poll_frame(cx)), Some(metering))
-            }
+        let frame = match &mut this.inner {
+            Source::Own(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Source::Upstream(passing) => ready!(passing.poll(cx, &mut this.exchange)),
         };
-        Poll::Ready(match frame {
-            None => {
-                this.exchange.completed();
-                None
-            }
-            // The error is handed on, so that hyper breaks the caller's stream off too: a clean end would look like a whole answer.
-            Some(Err(error)) => {
-                this.exchange.broke_off(&error);
-                Some(Err(error))
-            }
-            Some(Ok(mut frame)) => {
+        match &frame {
+            None => this.exchange.completed(),
+            Some(Ok(frame)) => {
                 if let Some(data) = frame.data_ref() {
                     this.exchange.passed(data.len());
-                    if let Some(metering) = metering {
-                        let _ = metering.read(data);
-                    }
-                } else if let Some(trailers) = frame.trailers_mut() {
-                    headers::strip_trailers(trailers);
                 }
-                Some(Ok(frame))
             }
-        })
+            Some(Err(_)) => {}
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
         match &self.inner {
             Source::Own(bytes) => bytes.is_none(),
-            Source::Upstream { body, .. } => body.is_end_stream(),
+            Source::Upstream(passing) => passing.is_over(),
         }
     }
 
@@ -117,7 +168,10 @@ impl Body for ResponseBody {
             Source::Own(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Source::Upstream { body, .. } => body.size_hint(),
+            Source::Upstream(passing) => match &passing.body {
+                Some((body, _)) if !passing.metering.changes_length() => body.size_hint(),
+                _ => SizeHint::default(),
+            },
         }
     }
 }
@@ -128,8 +182,8 @@ impl Drop for ResponseBody {
         if self.is_end_stream() {
             self.exchange.completed();
         }
-        if let Source::Upstream { metering, .. } = &mut self.inner
-            && let Some(used) = metering.finish(self.exchange.is_complete())
+        if let Source::Upstream(passing) = &mut self.inner
+            && let Some(used) = passing.metering.finish(self.exchange.is_complete())
         {
             self.exchange.used(used);
         }

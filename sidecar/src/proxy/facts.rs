@@ -9,6 +9,7 @@ use crate::{
     dialect::{self, Head, Request},
     error::Error,
     limits::Expected,
+    meter,
     snapshot::{Binding, Snapshot},
 };
 
@@ -67,6 +68,7 @@ pub(crate) async fn read(
         return Ok(known(
             snapshot,
             binding,
+            query,
             dialect::head(&head),
             Extent::Head,
             body,
@@ -80,6 +82,7 @@ pub(crate) async fn read(
         return Ok(known(
             snapshot,
             binding,
+            query,
             dialect::head(&head),
             Extent::TooLong,
             body,
@@ -93,19 +96,28 @@ pub(crate) async fn read(
     })?;
     parts.headers.remove(header::CONTENT_ENCODING);
     let body = CallerBody::Read(bytes);
-    Ok(known(snapshot, binding, call, Extent::Whole, body))
+    Ok(known(
+        snapshot,
+        binding,
+        parts.uri.query(),
+        call,
+        Extent::Whole,
+        body,
+    ))
 }
 
 /// Adds to what the call says what is known of its models: how much they may answer, and what that may cost.
 fn known(
     snapshot: &Snapshot,
     binding: &Binding,
+    query: Option<&str>,
     mut call: Call,
     extent: Extent,
     body: CallerBody,
 ) -> Known {
     let listed = snapshot.listed(&binding.route, &call.models);
-    let expected = Expected::of(&call, listed, call.stream);
+    let can_end = call.stream && meter::ending::is_possible(binding.route.dialect, query);
+    let expected = Expected::of(&call, listed, can_end);
     if call.max_tokens.is_none() {
         call.max_tokens = listed.and_then(|listed| listed.max_output_tokens);
     }

@@ -72,8 +72,9 @@ impl Tally {
         if record.allowed {
             route.allowed += 1;
             let failure = match (record.reason, record.outcome) {
-                ("allowed", Outcome::UpstreamAborted) => Some("upstream_broke_off"),
-                ("allowed", Outcome::Complete | Outcome::ClientAborted) => None,
+                ("allowed" | "unenforced", Outcome::UpstreamAborted) => Some("upstream_broke_off"),
+                ("allowed" | "unenforced", Outcome::LimitEnded) => Some("limit_ended_the_stream"),
+                ("allowed" | "unenforced", Outcome::Complete | Outcome::ClientAborted) => None,
                 (reason, _) => Some(reason),
             };
             if let Some(reason) = failure {

@@ -175,3 +175,89 @@ async fn what_an_upstream_refuses_uses_no_tokens() {
         .await;
     }
 }
+
+/// A stream of `count` chunks, and what OpenAI adds where the usage was asked for.
+fn chunks(count: usize, asked: bool) -> String {
+    let null = if asked { r#","usage":null"# } else { "" };
+    let mut text: String = (0..count)
+        .map(|number| {
+            format!(
+                r#"data: {{"id":"c","object":"chat.completion.chunk","model":"gpt-4o-mini","choices":[{{"index":0,"delta":{{"content":"word{number} "}},"finish_reason":null}}]{null}}}"#
+            ) + "\n\n"
+        })
+        .collect();
+    text += &format!(
+        r#"data: {{"id":"c","object":"chat.completion.chunk","model":"gpt-4o-mini","choices":[{{"index":0,"delta":{{}},"finish_reason":"stop"}}]{null}}}"#
+    );
+    text += "\n\n";
+    if asked {
+        text += r#"data: {"id":"c","object":"chat.completion.chunk","model":"gpt-4o-mini","choices":[],"usage":{"prompt_tokens":11,"completion_tokens":22,"total_tokens":33}}"#;
+        text += "\n\n";
+    }
+    text + "data: [DONE]\n\n"
+}
+
+#[tokio::test]
+async fn a_stream_is_asked_for_its_usage_and_its_caller_sees_what_it_would_have_seen() {
+    let upstream = saying("text/event-stream", chunks(3, true)).await;
+    let sidecar = serving(&upstream, json!([])).await;
+    let mut client = sidecar.client().await;
+    let request = ask(&client, Some(100), true);
+    let answer = client.send(request).await;
+    assert_eq!(answer.text(), chunks(3, false));
+
+    let sent: Value = serde_json::from_slice(&upstream.saw_one().body).unwrap();
+    assert_eq!(sent["stream_options"], json!({"include_usage": true}));
+    let line = line_of(answer.request_id()).await;
+    assert_eq!(line["gen_ai.usage.input_tokens"], 11);
+    assert_eq!(line["gen_ai.usage.output_tokens"], 22);
+    assert_eq!(line["usage_source"], "complete");
+    assert_eq!(line["outcome"], "complete");
+}
+
+#[tokio::test]
+async fn a_caller_that_asks_itself_gets_the_usage() {
+    let upstream = saying("text/event-stream", chunks(3, true)).await;
+    let sidecar = serving(&upstream, json!([])).await;
+    let mut client = sidecar.client().await;
+    let body = json!({"model": "gpt-4o-mini", "messages": [], "stream": true, "stream_options": {"include_usage": true}}).to_string();
+    let request = client
+        .request("POST", CHAT)
+        .header("content-type", "application/json")
+        .body(full(body.clone()))
+        .unwrap();
+    assert_eq!(client.send(request).await.text(), chunks(3, true));
+    assert_eq!(upstream.saw_one().body, body);
+}
+
+#[tokio::test]
+async fn a_stream_whose_budget_ends_is_ended_with_an_error_that_the_caller_can_read() {
+    let upstream = saying("text/event-stream", chunks(2000, true)).await;
+    for (exceeded, ends) in [("EndStream", true), ("Finish", false)] {
+        let limits = json!([{"name": "tokens", "scope": "Pod", "tokens": 500, "per": "1h", "budgetExceeded": exceeded}]);
+        let sidecar = serving(&upstream, limits).await;
+        let mut client = sidecar.client().await;
+        let request = ask(&client, None, true);
+        let answer = client.send(request).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let text = answer.text();
+        let events: Vec<&str> = text.split_terminator("\n\n").collect();
+        let last: Value =
+            serde_json::from_str(events.last().unwrap().strip_prefix("data: ").unwrap())
+                .unwrap_or_default();
+        assert_eq!(last["error"]["code"] == "limit_exceeded", ends, "{last}");
+        assert_eq!(events.last() == Some(&"data: [DONE]"), !ends);
+        let line = line_of(answer.request_id()).await;
+        assert_eq!(
+            line["outcome"],
+            if ends { "limit_ended" } else { "complete" }
+        );
+        let ended = r#"postern_limit_ended_streams_total{limit="egress/tokens"} 1"#;
+        assert_eq!(sidecar.metrics().await.contains(ended), ends);
+
+        let request = ask(&client, None, true);
+        // What the stream that finished used by its provider's word is little; what the other used is not known better than by its bytes.
+        let status = client.send(request).await.status.as_u16();
+        assert_eq!(status, if ends { 429 } else { 200 }, "{exceeded}");
+    }
+}
