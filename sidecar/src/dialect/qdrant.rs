@@ -1,14 +1,14 @@
 //! Qdrant: <https://api.qdrant.tech/api-reference>.
 //!
-//! A server of one's own has no models. Qdrant Cloud can embed what it is sent, by a model that a point or a query names deep inside: that is a
-//! property of the data and not read, so a rule about models does not bind it. Deny Qdrant Cloud's inference where it is configured.
+//! A server of one's own has no models. Qdrant Cloud can embed what it is sent (<https://qdrant.tech/documentation/cloud/inference/>): then a text
+//! and a model stand where a vector would.
 
 use postern_crds::facts::{Call, Models, Operation};
 
 use super::{
     Head, Request, Unreadable,
     draft::Draft,
-    json::{self, Value},
+    json::{self, Kind, Value},
     media,
     store::{Place, Store},
 };
@@ -18,8 +18,10 @@ use super::{
 enum Body {
     /// Nothing.
     Unread,
-    /// Another collection from which it takes vectors or payloads.
-    Lookups,
+    /// Vectors to look for, and other collections from which it takes vectors or payloads.
+    Search,
+    /// Points with vectors.
+    Points,
     /// A list of operations of several kinds.
     Operations,
     /// The collections of aliases.
@@ -57,9 +59,9 @@ fn endpoint<'a>(head: &Head<'a>) -> Option<Endpoint<'a>> {
                 "search" | "query" | "recommend" | "discover",
                 ..,
             ],
-        ) => (O::VectorQuery, Body::Lookups),
+        ) => (O::VectorQuery, Body::Search),
         ("PUT", ["collections", _, "points"])
-        | ("PUT", ["collections", _, "points", "vectors"]) => (O::VectorUpsert, Body::Unread),
+        | ("PUT", ["collections", _, "points", "vectors"]) => (O::VectorUpsert, Body::Points),
         ("PUT" | "POST", ["collections", _, "points", "payload"]) => {
             (O::VectorUpsert, Body::Unread)
         }
@@ -102,11 +104,15 @@ pub(super) fn head(head: &Head<'_>) -> Call {
         return super::unknown();
     };
     let store = match endpoint.body {
-        Body::Unread | Body::Operations => endpoint.store(),
+        Body::Unread | Body::Points | Body::Operations => endpoint.store(),
         // The body may name another one.
-        Body::Lookups | Body::Aliases => Store::default(),
+        Body::Search | Body::Aliases => Store::default(),
     };
-    store.complete(Draft::head(endpoint.operation, Models::None))
+    let models = match endpoint.body {
+        Body::Unread | Body::Aliases => Models::None,
+        Body::Search | Body::Points | Body::Operations => Models::Hidden,
+    };
+    store.complete(Draft::head(endpoint.operation, models))
 }
 
 /// The whole call.
@@ -116,14 +122,15 @@ pub(super) fn read(request: &Request<'_>) -> Result<Call, Unreadable> {
     };
     let mut store = endpoint.store();
     let mut operation = endpoint.operation;
-    let draft = Draft::default();
+    let mut draft = Draft::default();
     if !request.body.is_empty() {
         media::json(request.headers)?;
         json::read(request.body, |value| match endpoint.body {
             Body::Unread => Ok(value.skip()?),
-            Body::Lookups => lookups(value, &mut store.collection),
+            Body::Search => search(value, &mut store.collection, &mut draft),
+            Body::Points => points(value, &mut draft),
             Body::Operations => {
-                operation = operations(value)?;
+                operation = operations(value, &mut draft)?;
                 Ok(())
             }
             Body::Aliases => aliases(value, &mut store.collection),
@@ -135,20 +142,58 @@ pub(super) fn read(request: &Request<'_>) -> Result<Call, Unreadable> {
     }))
 }
 
-/// Queries, searches and recommendations, one or many, may take their vectors or what they answer from other collections.
-fn lookups(value: Value<'_, '_>, collection: &mut Place) -> Result<(), Unreadable> {
+/// Queries, searches and recommendations, one or many: their vectors, or what they answer, may come from other collections.
+fn search(
+    value: Value<'_, '_>,
+    collection: &mut Place,
+    draft: &mut Draft,
+) -> Result<(), Unreadable> {
     const FIELDS: &[&str] = &[
+        "context",
         "lookup_from",
+        "negative",
+        "positive",
         "prefetch",
         "query",
         "searches",
+        "target",
+        "vector",
         "with_lookup",
     ];
     match value.kind() {
-        Some(json::Kind::List) => value.list(|value| lookups(value, collection)),
-        Some(json::Kind::Object) => value.object(FIELDS, |field, value| match field {
+        Some(Kind::List) => value.list(|value| search(value, collection, draft)),
+        Some(Kind::Object) => value.object(FIELDS, |field, value| match field {
             "lookup_from" | "with_lookup" => other(value, collection),
-            _ => lookups(value, collection),
+            "prefetch" | "searches" => search(value, collection, draft),
+            _ => vectors(value, draft),
+        }),
+        _ => Ok(value.skip()?),
+    }
+}
+
+/// Points in a list, or by their members.
+fn points(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
+    value.object(&["batch", "points"], |field, value| {
+        match (field, value.kind()) {
+            ("batch", Some(Kind::Object)) => {
+                value.object(&["vectors"], |_, value| vectors(value, draft))
+            }
+            ("points", Some(Kind::List)) => value.list(|value| match value.kind() {
+                Some(Kind::Object) => value.object(&["vector"], |_, value| vectors(value, draft)),
+                _ => Ok(value.skip()?),
+            }),
+            _ => Ok(value.skip()?),
+        }
+    })
+}
+
+/// One or more vectors, some of them perhaps a text and the model that is to make a vector of it. They may have names of any kind.
+fn vectors(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
+    match value.kind() {
+        Some(Kind::List) => value.list(|value| vectors(value, draft)),
+        Some(Kind::Object) => value.members(|key, value| match (key, value.kind()) {
+            ("model", Some(Kind::Text)) => draft.model_member(value),
+            _ => vectors(value, draft),
         }),
         _ => Ok(value.skip()?),
     }
@@ -157,8 +202,8 @@ fn lookups(value: Value<'_, '_>, collection: &mut Place) -> Result<(), Unreadabl
 /// A collection by its name, or an object with it.
 fn other(value: Value<'_, '_>, collection: &mut Place) -> Result<(), Unreadable> {
     match value.kind() {
-        Some(json::Kind::Null) => Ok(value.skip()?),
-        Some(json::Kind::Text) => {
+        Some(Kind::Null) => Ok(value.skip()?),
+        Some(Kind::Text) => {
             collection.add(&value.text()?);
             Ok(())
         }
@@ -170,7 +215,7 @@ fn other(value: Value<'_, '_>, collection: &mut Place) -> Result<(), Unreadable>
 }
 
 /// The one kind of all the operations in a batch; where there are several kinds it is not known, so that a rule about either is about it.
-fn operations(value: Value<'_, '_>) -> Result<Operation, Unreadable> {
+fn operations(value: Value<'_, '_>, draft: &mut Draft) -> Result<Operation, Unreadable> {
     const FIELDS: &[&str] = &[
         "clear_payload",
         "delete",
@@ -193,7 +238,10 @@ fn operations(value: Value<'_, '_>) -> Result<Operation, Unreadable> {
                     }
                     _ => Operation::VectorUpsert,
                 });
-                Ok(value.skip()?)
+                match field {
+                    "upsert" | "update_vectors" => points(value, draft),
+                    _ => Ok(value.skip()?),
+                }
             })?;
             if !known {
                 kinds.push(Operation::Unknown);
