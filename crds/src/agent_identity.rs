@@ -18,8 +18,9 @@ mod inject;
 
 pub(crate) use inject::WAYS;
 pub use inject::{
-    AwsSigV4Inject, BasicInject, BearerInject, CONNECTION_HEADERS, CookieInject, HeaderInject,
-    Inject, QueryInject,
+    AuthStyle, AwsSigV4Inject, BasicInject, BearerInject, CONNECTION_HEADERS, CookieInject,
+    GcpServiceAccountInject, HeaderInject, HmacAlgorithm, HmacEncoding, HmacHeader, HmacInject,
+    Inject, KeyEncoding, OAuth2Inject, QueryInject, TimestampFormat,
 };
 
 // Nothing in it is immutable. Who may change an identity may as well delete it and create another, so immutability would protect nothing, and

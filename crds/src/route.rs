@@ -23,7 +23,7 @@ mod injection;
 mod tests;
 
 pub use environment::{Variable, environment, pod_environment};
-pub use injection::Injection;
+pub use injection::{Grant, Hmac, Injection, Part, Purpose, Template, Token};
 
 /// The meaning of one credential. The only place where registry, `http` and `endpoint` come together.
 #[derive(Clone, Debug)]

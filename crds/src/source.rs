@@ -1,10 +1,19 @@
 //! What a source must be like before its bytes become a credential: alike on a cluster and on a laptop.
 
 mod aws;
+mod document;
+mod gcp;
 
 pub use aws::AwsKeys;
+pub use gcp::GcpKey;
 
-use crate::{agent_identity::Credential, secret::Secret};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use zeroize::Zeroizing;
+
+use crate::{
+    agent_identity::{Credential, KeyEncoding},
+    secret::Secret,
+};
 
 /// The longest secret that is taken. Servers refuse headers well below that.
 const MAX_BYTES: usize = 16 * 1024;
@@ -43,6 +52,14 @@ pub enum Unfit {
         "is not a JSON document with accessKeyId, secretAccessKey and perhaps sessionToken, each a text of printable ASCII characters without spaces"
     )]
     NotAwsKeys,
+    /// It should be the key of a Google Cloud service account.
+    #[error(
+        "is not the JSON key file of a Google Cloud service account (type service_account, with client_email and a private_key in PEM)"
+    )]
+    NotGcpKey,
+    /// It should be hexadecimal digits or base64.
+    #[error("is not written as inject.hmac.keyEncoding says")]
+    NotEncoded,
 }
 
 /// What a secret must look like, for the way in which it is put into a request.
@@ -56,6 +73,10 @@ pub enum Shape {
     Cookie,
     /// The JSON document of [`AwsKeys`].
     AwsKeys,
+    /// The JSON document of [`GcpKey`].
+    GcpKey,
+    /// A key that is written so.
+    Key(KeyEncoding),
 }
 
 impl Shape {
@@ -72,6 +93,10 @@ impl Shape {
             Self::UserAndPassword
         } else if inject.aws_sig_v4.is_some() {
             Self::AwsKeys
+        } else if inject.gcp_service_account.is_some() {
+            Self::GcpKey
+        } else if let Some(hmac) = &inject.hmac {
+            Self::Key(hmac.key_encoding)
         } else {
             Self::Text
         }
@@ -110,6 +135,8 @@ pub fn fit(mut value: &[u8], shape: Shape) -> Result<&[u8], Unfit> {
         Err(Unfit::TooLong)
     } else if shape == Shape::AwsKeys {
         AwsKeys::read(value).map(|_| value)
+    } else if shape == Shape::GcpKey {
+        GcpKey::read(value).map(|_| value)
     } else if value.iter().any(u8::is_ascii_control) {
         Err(Unfit::ControlCharacter)
     } else if !value.is_ascii() {
@@ -118,9 +145,55 @@ pub fn fit(mut value: &[u8], shape: Shape) -> Result<&[u8], Unfit> {
         Err(Unfit::NoColon)
     } else if shape == Shape::Cookie && value.iter().any(|b| b" \",;\\".contains(b)) {
         Err(Unfit::NotACookie)
+    } else if let Shape::Key(encoding) = shape {
+        key(value, encoding).map(|_| value)
     } else {
         Ok(value)
     }
+}
+
+/// What of `secret` must be seen nowhere: all of it, or the members of a document that are secret themselves.
+pub fn parts(secret: &Secret, shape: Shape) -> Vec<Secret> {
+    let whole = || vec![secret.clone()];
+    let part = |text: &str| Secret::new(text.as_bytes().to_vec());
+    match shape {
+        Shape::AwsKeys => AwsKeys::read(secret.expose()).map_or_else(
+            |_| whole(),
+            |keys| {
+                let token = keys.session_token.as_deref().map(String::as_str);
+                let parts = [Some(keys.secret_access_key.as_str()), token];
+                parts.into_iter().flatten().map(part).collect()
+            },
+        ),
+        Shape::GcpKey => GcpKey::read(secret.expose())
+            .map_or_else(|_| whole(), |key| vec![part(&key.private_key)]),
+        Shape::UserAndPassword => {
+            let password = secret.expose().splitn(2, |byte| *byte == b':').nth(1);
+            let password = password.map(|password| Secret::new(password.to_vec()));
+            password.into_iter().chain(whole()).collect()
+        }
+        Shape::Text | Shape::Cookie | Shape::Key(_) => whole(),
+    }
+}
+
+/// The bytes of a key that is written in `encoding`.
+///
+/// # Errors
+/// [`Unfit::NotEncoded`].
+pub fn key(value: &[u8], encoding: KeyEncoding) -> Result<Zeroizing<Vec<u8>>, Unfit> {
+    let bytes = match encoding {
+        KeyEncoding::Text => Some(value.to_vec()),
+        KeyEncoding::Base64 => BASE64_STANDARD.decode(value).ok(),
+        KeyEncoding::Hex => {
+            let digit = |byte: u8| char::from(byte).to_digit(16);
+            let byte = |pair: &[u8]| match *pair {
+                [high, low] => u8::try_from(digit(high)? * 16 + digit(low)?).ok(),
+                _ => None,
+            };
+            value.chunks(2).map(byte).collect()
+        }
+    };
+    bytes.map(Zeroizing::new).ok_or(Unfit::NotEncoded)
 }
 
 #[cfg(test)]
@@ -189,6 +262,40 @@ mod tests {
     }
 
     #[test]
+    fn of_a_document_only_some_members_are_secret() {
+        let parts = |secret: &str, shape| -> Vec<String> {
+            let secret = Secret::new(secret.into());
+            let text = |part: &Secret| String::from_utf8(part.expose().to_vec()).unwrap();
+            parts(&secret, shape).iter().map(text).collect()
+        };
+        let keys = r#"{"accessKeyId": "AKID", "secretAccessKey": "s", "sessionToken": "t"}"#;
+        assert_eq!(parts(keys, Shape::AwsKeys), ["s", "t"]);
+        assert_eq!(parts("broken", Shape::AwsKeys), ["broken"]);
+        assert_eq!(parts("me:a:b", Shape::UserAndPassword), ["a:b", "me:a:b"]);
+        assert_eq!(parts("sk", Shape::Text), ["sk"]);
+    }
+
+    #[test]
+    fn a_key_is_read_as_it_is_written() {
+        let read = |value: &str, encoding| {
+            secret(value.as_bytes(), Shape::Key(encoding))
+                .and_then(|value| key(value.expose(), encoding))
+                .map(|key| key.to_vec())
+        };
+        assert_eq!(read("k\n", KeyEncoding::Text), Ok(b"k".to_vec()));
+        assert_eq!(read("00fF\n", KeyEncoding::Hex), Ok(vec![0, 0xff]));
+        assert_eq!(read("AP8=\n", KeyEncoding::Base64), Ok(vec![0, 0xff]));
+        for (value, encoding) in [
+            ("0", KeyEncoding::Hex),
+            ("0g", KeyEncoding::Hex),
+            ("AP8", KeyEncoding::Base64),
+            ("?", KeyEncoding::Base64),
+        ] {
+            assert_eq!(read(value, encoding), Err(Unfit::NotEncoded), "{value}");
+        }
+    }
+
+    #[test]
     fn the_shape_is_that_of_the_injection_in_force() {
         let shape = |credential: &str| {
             let mut credential: serde_json::Value = crate::yaml::from_str(credential).unwrap();
@@ -205,9 +312,21 @@ mod tests {
             shape("{http: {hosts: [h], inject: {basic: {username: me}}}}"),
             Shape::Text
         );
-        assert_eq!(
-            shape("{http: {hosts: [h], inject: {cookie: {name: sid}}}}"),
-            Shape::Cookie
-        );
+        for (inject, expected) in [
+            ("{cookie: {name: sid}}", Shape::Cookie),
+            ("{awsSigV4: {service: s3, region: r}}", Shape::AwsKeys),
+            ("{gcpServiceAccount: {audience: a}}", Shape::GcpKey),
+            (
+                "{oauth2ClientCredentials: {tokenUrl: \"https://h/t\", clientId: me}}",
+                Shape::Text,
+            ),
+            (
+                "{hmac: {keyEncoding: Hex, message: a, headers: []}}",
+                Shape::Key(KeyEncoding::Hex),
+            ),
+        ] {
+            let credential = format!("{{http: {{hosts: [h], inject: {inject}}}}}");
+            assert_eq!(shape(&credential), expected, "{inject}");
+        }
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     metrics::Metrics,
     proxy::{Proxy, authority::OwnNames},
     snapshot::Snapshot,
+    token,
     upstream::Upstreams,
 };
 
@@ -109,14 +110,18 @@ impl App {
 
         let metrics = Arc::new(Metrics::new());
         let limits = Arc::new(Limits::default());
+        // Nobody waits for these at the end: what they serve has ended by then.
+        let tasks = TaskTracker::new();
         let upstreams = Arc::new(Upstreams::new(
             cluster_api,
             connect_timeout,
             Arc::clone(&metrics),
-            TaskTracker::new(),
+            tasks.clone(),
         ));
+        let tokens = token::Sources::new(Arc::clone(&metrics), tasks);
         let (sender, snapshots) = watch::channel(None);
-        let publisher = Publisher::new(sender, Arc::clone(&upstreams), Arc::clone(&metrics));
+        let publisher =
+            Publisher::new(sender, Arc::clone(&upstreams), tokens, Arc::clone(&metrics));
         let source = match source {
             Source::Directory(directory) => {
                 let mut watcher = Watcher::new(&directory, publisher);

@@ -17,7 +17,7 @@ use postern_crds::{
 use tokio::sync::watch;
 use zeroize::Zeroizing;
 
-use crate::{metrics::Metrics, snapshot::Snapshot, upstream::Upstreams};
+use crate::{metrics::Metrics, snapshot::Snapshot, token, upstream::Upstreams};
 
 /// How often the directory is looked at. The kubelet itself takes up to a minute to write a change there, so a second adds nothing, and
 /// polling sees every way in which a mount can change.
@@ -36,6 +36,7 @@ enum LoadError {
 pub(crate) struct Publisher {
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
     upstreams: Arc<Upstreams>,
+    tokens: token::Sources,
     metrics: Arc<Metrics>,
 }
 
@@ -74,11 +75,13 @@ impl Publisher {
     pub(crate) fn new(
         snapshots: watch::Sender<Option<Arc<Snapshot>>>,
         upstreams: Arc<Upstreams>,
+        tokens: token::Sources,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             snapshots,
             upstreams,
+            tokens,
             metrics,
         }
     }
@@ -88,7 +91,7 @@ impl Publisher {
     /// # Errors
     /// [`BundleError`] when its specs have no meaning; the one in use stays.
     pub(crate) fn publish(&self, bundle: Bundle) -> Result<(), BundleError> {
-        let snapshot = Snapshot::compile(bundle, &self.upstreams)?;
+        let snapshot = Snapshot::compile(bundle, &self.upstreams, &self.tokens)?;
         self.metrics
             .bundle_loaded(&snapshot.identity, &snapshot.revision);
         for binding in snapshot.bindings() {

@@ -10,6 +10,7 @@ use crate::{
     limits::Exceeded,
     listener::HeadError,
     proxy::{inject::Unsignable, path::PathError},
+    token,
     upstream::{SendError, tls::TrustError},
 };
 
@@ -88,6 +89,9 @@ pub(crate) enum Error {
     /// The request cannot be signed.
     #[error("the request cannot be signed: {0}")]
     Unsignable(#[from] Unsignable),
+    /// The secret bought no token.
+    #[error("there is no access token: {0}")]
+    Token(#[from] token::Failure),
     /// The certificate authorities of the credential cannot be used.
     #[error("the credential's certificate authorities cannot be used: {0}")]
     Trust(TrustError),
@@ -145,6 +149,10 @@ impl Error {
             | Self::CredentialMissing
             | Self::CredentialUnusable
             | Self::Trust(_) => StatusCode::FORBIDDEN,
+            Self::Token(failure) => match failure {
+                token::Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,
+                _ => StatusCode::BAD_GATEWAY,
+            },
             Self::Upstream(error) => match error {
                 SendError::Refused { .. } => StatusCode::FORBIDDEN,
                 SendError::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -186,6 +194,7 @@ impl Error {
                 Unsignable::TooLong(_) => "body_too_large",
                 Unsignable::Chunks | Unsignable::Header => "unsignable",
             },
+            Self::Token(_) => "token_unavailable",
             Self::Trust(_) => "trust_invalid",
             Self::Upstream(error) => match error {
                 SendError::Refused { .. } => "address_refused",
@@ -201,6 +210,7 @@ impl Error {
     /// Whether the same request could have another end in a moment, so that a client may try again.
     pub(crate) fn is_worth_a_retry(&self) -> bool {
         match self {
+            Self::Token(failure) => failure.is_transient(),
             Self::Upstream(error) => match error {
                 SendError::Timeout
                 | SendError::Unresolved(_)
@@ -322,6 +332,9 @@ impl Error {
             ),
             Self::Unsignable(error) => format!(
                 "postern: the call is allowed, but credential {credential:?} cannot sign it: {error}."
+            ),
+            Self::Token(failure) => format!(
+                "postern: the call is allowed, but the token server of credential {credential:?} of identity {identity} gave no access token: {failure}."
             ),
             Self::Trust(error) => format!("postern: the call is allowed, but {host} cannot be verified: the caBundle of credential {credential:?} {error}."),
             Self::Upstream(error) => match error {

@@ -14,6 +14,7 @@ mod admin;
 mod answer;
 mod body;
 mod bundle;
+mod clock;
 mod dialect;
 mod error;
 #[cfg_attr(
@@ -28,9 +29,12 @@ mod limits;
 mod listener;
 mod meter;
 mod metrics;
+mod percent;
 mod proxy;
 mod snapshot;
+mod token;
 mod upstream;
+mod wiped;
 
 pub use app::App;
 pub use config::{Config, Source};

@@ -36,6 +36,15 @@ pub(crate) struct RouteLabel {
     pub(crate) route: String,
 }
 
+/// Access tokens that were asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct AccessTokenLabels {
+    /// The credential.
+    pub(crate) route: String,
+    /// `ok`, `refused` or `unavailable`.
+    pub(crate) outcome: &'static str,
+}
+
 /// Calls that were denied, or would have been.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct DenialLabels {
@@ -107,6 +116,7 @@ pub(crate) struct Metrics {
     pub(crate) upstream_duration: Histograms,
     pub(crate) upstream_first_byte: Histograms,
     pub(crate) upstream_connects: Family<RouteLabel, Counter>,
+    pub(crate) access_tokens: Family<AccessTokenLabels, Counter>,
     pub(crate) canaries: Family<RouteLabel, Counter>,
     pub(crate) denials: Family<DenialLabels, Counter>,
     pub(crate) observed: Family<DenialLabels, Counter>,
@@ -143,6 +153,7 @@ impl Metrics {
             upstream_duration: Family::new_with_constructor(histogram),
             upstream_first_byte: Family::new_with_constructor(histogram),
             upstream_connects: Family::default(),
+            access_tokens: Family::default(),
             canaries: Family::default(),
             denials: Family::default(),
             observed: Family::default(),
@@ -184,6 +195,11 @@ impl Metrics {
             "upstream_connects",
             "Connections opened to upstreams",
             metrics.upstream_connects.clone(),
+        );
+        registry.register(
+            "access_token_requests",
+            "Access tokens that were asked for, as OAuth 2.0 has them",
+            metrics.access_tokens.clone(),
         );
         registry.register(
             "placeholders_misplaced",

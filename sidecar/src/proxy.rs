@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use http::{HeaderName, HeaderValue, Request, Response, header, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, uri::PathAndQuery};
 use hyper::body::Incoming;
 use postern_crds::{Route, names::REQUEST_ID_HEADER};
 use tokio::sync::watch;
@@ -29,7 +29,6 @@ pub(crate) mod inject;
 mod limits;
 pub(crate) mod metering;
 pub(crate) mod path;
-mod percent;
 pub(crate) mod policy;
 mod route;
 
@@ -160,7 +159,7 @@ impl Proxy {
             headers: &mut parts.headers,
         };
         let now = SystemTime::now();
-        let body = inject::apply(&mut head, known.body, &binding.route, secret, now).await?; // the only reader of the secret's bytes
+        let body = inject::apply(&mut head, known.body, &binding, secret, now).await?; // the only reader of the secret's bytes
 
         exchange.calling_upstream();
         let running = reservation.send();
@@ -184,6 +183,11 @@ impl Proxy {
                 return Err(error.into());
             }
         };
+        if let Some(token) = &binding.token
+            && response.status() == StatusCode::UNAUTHORIZED
+        {
+            token.distrust();
+        }
         headers::strip_response(response.headers_mut());
         let subject = metering::Subject {
             snapshot,

@@ -7,12 +7,13 @@ use postern_crds::{
     bundle::VersionedSecret,
     facts::Models,
     price::{Listed, Prices},
-    route,
+    route::{self, Injection},
 };
 
 use crate::{
     proxy::canary::Canaries,
-    upstream::{Origin, Upstreams, tls::TrustError},
+    token,
+    upstream::{Destination, Origin, Upstreams, tls::TrustError},
 };
 
 /// One bundle's meaning.
@@ -46,10 +47,12 @@ pub(crate) struct Binding {
     pub(crate) secret: Option<VersionedSecret>,
     /// The connections to its host, or why none can be trusted.
     pub(crate) origin: Result<Arc<Origin>, TrustError>,
+    /// Where the token comes from that the secret buys, if it buys one.
+    pub(crate) token: Option<Arc<token::Source>>,
 }
 
 impl Snapshot {
-    /// Compiles `bundle`, taking the connections to hosts that were there before from `upstreams`.
+    /// Compiles `bundle`, taking the connections to hosts that were there before from `upstreams`, and the tokens from `tokens`.
     ///
     /// # Errors
     /// [`bundle::Error`] when the bundle's specs have no meaning. A certificate authority that cannot be read is not among them: it takes its
@@ -57,6 +60,7 @@ impl Snapshot {
     pub(crate) fn compile(
         mut bundle: Bundle,
         upstreams: &Upstreams,
+        tokens: &token::Sources,
     ) -> Result<Self, bundle::Error> {
         let revision = bundle.revision();
         let compiled = bundle.compile()?;
@@ -70,16 +74,28 @@ impl Snapshot {
         };
         let mut bindings = Vec::with_capacity(compiled.routes.len());
         for (index, route) in compiled.routes.iter().cloned().enumerate() {
-            let authority = bundle.authorities.get(&route.credential);
-            let origin = match authority {
+            let pem = bundle
+                .authorities
+                .get(&route.credential)
+                .map(String::as_str);
+            let origin = match pem {
                 // Without its own authority the public ones would be trusted in its stead, which nobody asked for.
                 None if wants_authority(&route.credential) => Err(TrustError::Missing),
-                pem => upstreams.origin(&route, pem.map(String::as_str)),
+                pem => upstreams.origin(&Destination::of(&route), pem),
+            };
+            let secret = bundle.secrets.remove(&route.credential);
+            let token = match (&route.injection, &secret, &origin) {
+                (Injection::Token(token), Some(secret), Ok(_)) => upstreams
+                    .origin(&Destination::of_token(&route, token), pem)
+                    .ok()
+                    .map(|server| tokens.source(&route.credential, token, secret, server)),
+                _ => None,
             };
             bindings.push(Arc::new(Binding {
                 index,
-                secret: bundle.secrets.remove(&route.credential),
+                secret,
                 origin,
+                token,
                 route,
             }));
         }

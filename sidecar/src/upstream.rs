@@ -7,9 +7,12 @@ use std::{
     time::Duration,
 };
 
-use http::{Response, StatusCode, uri::Scheme};
+use http::{
+    Response, StatusCode,
+    uri::{Authority, Scheme},
+};
 use hyper::body::Incoming;
-use postern_crds::Route;
+use postern_crds::{Route, route::Token};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio_util::task::TaskTracker;
 
@@ -80,13 +83,45 @@ struct OriginKey {
     authorities: Option<String>,
 }
 
+/// A place that requests with a credential go to: a service, or the server of the tokens that the credential buys. Both are dialled alike, with the
+/// same checks of addresses and certificates.
+pub(crate) struct Destination<'a> {
+    /// The credential, for metrics.
+    credential: &'a str,
+    scheme: &'a Scheme,
+    authority: &'a Authority,
+    port: u16,
+}
+
+impl<'a> Destination<'a> {
+    /// The service of `route`.
+    pub(crate) fn of(route: &'a Route) -> Self {
+        Self {
+            credential: &route.credential,
+            scheme: &route.scheme,
+            authority: &route.authority,
+            port: route.port(),
+        }
+    }
+
+    /// The server that has `token`s for `route`, always by TLS.
+    pub(crate) fn of_token(route: &'a Route, token: &'a Token) -> Self {
+        Self {
+            credential: &route.credential,
+            scheme: &Scheme::HTTPS,
+            authority: &token.authority,
+            port: token.authority.port_u16().unwrap_or(443),
+        }
+    }
+}
+
 /// One host with the connections to it.
 pub(crate) struct Origin {
     shared: Arc<Shared>,
     /// The credential, for metrics.
     label: RouteLabel,
     scheme: Scheme,
-    authority: http::uri::Authority,
+    authority: Authority,
     /// The host without the brackets of an IPv6 address.
     host: String,
     port: u16,
@@ -115,19 +150,25 @@ impl Upstreams {
         }
     }
 
-    /// The connections to `route`'s host, verified by the public authorities and those in `pem`.
+    /// The connections to `destination`, verified by the public authorities and those in `pem`.
     ///
     /// # Errors
     /// [`tls::TrustError`] when `pem` holds no authority that can be used.
     pub(crate) fn origin(
         &self,
-        route: &Route,
+        destination: &Destination<'_>,
         pem: Option<&str>,
     ) -> Result<Arc<Origin>, tls::TrustError> {
+        let Destination {
+            credential,
+            scheme,
+            authority,
+            port,
+        } = *destination;
         let key = OriginKey {
-            route: route.credential.clone(),
-            authority: route.authority.to_string(),
-            plaintext: route.scheme == Scheme::HTTP,
+            route: credential.to_owned(),
+            authority: authority.to_string(),
+            plaintext: *scheme == Scheme::HTTP,
             authorities: pem.map(str::to_owned),
         };
         let mut origins = self
@@ -137,7 +178,7 @@ impl Upstreams {
         if let Some(origin) = origins.get(&key).and_then(Weak::upgrade) {
             return Ok(origin);
         }
-        let bracketed = route.authority.host();
+        let bracketed = authority.host();
         let host = bracketed
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
@@ -152,12 +193,12 @@ impl Upstreams {
         let origin = Arc::new(Origin {
             shared: Arc::clone(&self.shared),
             label: RouteLabel {
-                route: route.credential.clone(),
+                route: credential.to_owned(),
             },
-            scheme: route.scheme.clone(),
-            authority: route.authority.clone(),
+            scheme: scheme.clone(),
+            authority: authority.clone(),
             host,
-            port: route.port(),
+            port,
             tls,
             pool: pool::Pool::default(),
         });

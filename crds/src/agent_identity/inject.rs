@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::rules;
 
+mod hmac;
+mod token;
+
+pub use hmac::{HmacAlgorithm, HmacEncoding, HmacHeader, HmacInject, KeyEncoding, TimestampFormat};
+pub use token::{AuthStyle, GcpServiceAccountInject, OAuth2Inject};
+
 /// How a secret is put into a request. Exactly one member.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[x_kube(validation = rules::one_way_to_inject())]
@@ -34,10 +40,29 @@ pub struct Inject {
     /// `{"accessKeyId": "AKIA...", "secretAccessKey": "...", "sessionToken": "..."}`, the last only where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws_sig_v4: Option<AwsSigV4Inject>,
+    /// As a token that the secret buys at an OAuth 2.0 server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_client_credentials: Option<OAuth2Inject>,
+    /// As a token that the key of a Google Cloud service account buys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gcp_service_account: Option<GcpServiceAccountInject>,
+    /// As a keyed hash over parts of the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hmac: Option<HmacInject>,
 }
 
 /// The members of [`Inject`].
-pub(crate) const WAYS: [&str; 6] = ["header", "bearer", "query", "basic", "cookie", "awsSigV4"];
+pub(crate) const WAYS: [&str; 9] = [
+    "header",
+    "bearer",
+    "query",
+    "basic",
+    "cookie",
+    "awsSigV4",
+    "oauth2ClientCredentials",
+    "gcpServiceAccount",
+    "hmac",
+];
 
 impl Inject {
     /// How many of [`WAYS`] are set.
@@ -49,6 +74,9 @@ impl Inject {
             basic,
             cookie,
             aws_sig_v4,
+            oauth2_client_credentials,
+            gcp_service_account,
+            hmac,
         } = self;
         [
             header.is_some(),
@@ -57,6 +85,9 @@ impl Inject {
             basic.is_some(),
             cookie.is_some(),
             aws_sig_v4.is_some(),
+            oauth2_client_credentials.is_some(),
+            gcp_service_account.is_some(),
+            hmac.is_some(),
         ]
         .into_iter()
         .filter(|is_set| *is_set)

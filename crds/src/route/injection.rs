@@ -5,11 +5,19 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue, header};
 
 use crate::{
-    agent_identity::{AwsSigV4Inject, CONNECTION_HEADERS, HeaderInject, Inject},
-    names::is_label,
+    agent_identity::{CONNECTION_HEADERS, HeaderInject, Inject},
     rules,
     violation::Violation,
 };
+
+mod aws;
+mod hmac;
+mod template;
+mod token;
+
+pub use hmac::Hmac;
+pub use template::{Part, Template};
+pub use token::{Grant, Purpose, Token};
 
 /// How a secret is put into a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +51,10 @@ pub enum Injection {
         /// The region.
         region: String,
     },
+    /// As a token that it buys.
+    Token(Box<Token>),
+    /// As a keyed hash over parts of the request.
+    Hmac(Box<Hmac>),
 }
 
 /// What AWS's SDKs set for a signature, beside `Authorization`.
@@ -64,6 +76,8 @@ impl Injection {
                 .into_iter()
                 .chain(AWS_HEADERS)
                 .collect(),
+            Self::Token(token) => Arc::from([token.header.clone()]),
+            Self::Hmac(hmac) => hmac.headers.iter().map(|(name, _)| name.clone()).collect(),
         }
     }
 
@@ -74,7 +88,9 @@ impl Injection {
             Self::Header { .. }
             | Self::Basic { .. }
             | Self::Cookie { .. }
-            | Self::AwsSigV4 { .. } => None,
+            | Self::AwsSigV4 { .. }
+            | Self::Token(_)
+            | Self::Hmac(_) => None,
         }
     }
 
@@ -82,9 +98,12 @@ impl Injection {
     pub(super) fn region(&self) -> Option<&str> {
         match self {
             Self::AwsSigV4 { region, .. } => Some(region),
-            Self::Header { .. } | Self::Query { .. } | Self::Basic { .. } | Self::Cookie { .. } => {
-                None
-            }
+            Self::Header { .. }
+            | Self::Query { .. }
+            | Self::Basic { .. }
+            | Self::Cookie { .. }
+            | Self::Token(_)
+            | Self::Hmac(_) => None,
         }
     }
 
@@ -95,9 +114,12 @@ impl Injection {
             // Only S3 takes a signature that leaves the body out, and over TLS only.
             // <https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-header-based-auth.html>
             Self::AwsSigV4 { service, .. } => !(service == "s3" && is_tls),
-            Self::Header { .. } | Self::Query { .. } | Self::Basic { .. } | Self::Cookie { .. } => {
-                false
-            }
+            Self::Hmac(hmac) => hmac.needs_body(),
+            Self::Header { .. }
+            | Self::Query { .. }
+            | Self::Basic { .. }
+            | Self::Cookie { .. }
+            | Self::Token(_) => false,
         }
     }
 }
@@ -119,9 +141,14 @@ pub(super) fn compile(
         basic,
         cookie,
         aws_sig_v4,
+        oauth2_client_credentials,
+        gcp_service_account,
+        hmac,
     } = inject;
     if let Some(header) = header {
-        return self::header(&format!("{at}.header"), header).map_err(one);
+        return self::header(&format!("{at}.header"), header)
+            .map(|(name, prefix)| Injection::Header { name, prefix })
+            .map_err(one);
     }
     if let Some(query) = query {
         // Percent-encoding a name would give it a second spelling.
@@ -161,7 +188,16 @@ pub(super) fn compile(
         });
     }
     if let Some(aws) = aws_sig_v4 {
-        return self::aws(&format!("{at}.awsSigV4"), aws, host);
+        return aws::compile(&format!("{at}.awsSigV4"), aws, host);
+    }
+    if let Some(oauth2) = oauth2_client_credentials {
+        return token::oauth2(&format!("{at}.oauth2ClientCredentials"), oauth2);
+    }
+    if let Some(account) = gcp_service_account {
+        return token::service_account(&format!("{at}.gcpServiceAccount"), account);
+    }
+    if let Some(hmac) = hmac {
+        return hmac::compile(&format!("{at}.hmac"), hmac);
     }
     Ok(Injection::Header {
         name: header::AUTHORIZATION,
@@ -169,8 +205,21 @@ pub(super) fn compile(
     })
 }
 
-fn header(at: &str, header: &HeaderInject) -> Result<Injection, Violation> {
-    let name = HeaderName::from_bytes(header.name.as_bytes())
+/// A header's name, and what stands before the secret in it.
+fn header(at: &str, header: &HeaderInject) -> Result<(HeaderName, String), Violation> {
+    let name = header_name(at, &header.name)?;
+    if HeaderValue::from_str(&header.prefix).is_err() {
+        return Err(Violation::new(
+            format!("{at}.prefix"),
+            "cannot stand in a header",
+        ));
+    }
+    Ok((name, header.prefix.clone()))
+}
+
+/// The name of a header that can carry a credential.
+fn header_name(at: &str, name: &str) -> Result<HeaderName, Violation> {
+    let name = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| Violation::new(format!("{at}.name"), "is not a header name"))?;
     if CONNECTION_HEADERS.contains(&name.as_str()) {
         return Err(Violation::new(
@@ -178,63 +227,7 @@ fn header(at: &str, header: &HeaderInject) -> Result<Injection, Violation> {
             "this header belongs to the connection or the body and cannot carry a credential",
         ));
     }
-    if HeaderValue::from_str(&header.prefix).is_err() {
-        return Err(Violation::new(
-            format!("{at}.prefix"),
-            "cannot stand in a header",
-        ));
-    }
-    Ok(Injection::Header {
-        name,
-        prefix: header.prefix.clone(),
-    })
-}
-
-fn aws(at: &str, aws: &AwsSigV4Inject, host: Option<&str>) -> Result<Injection, Vec<Violation>> {
-    let mut found = Vec::new();
-    if !is_label(&aws.service) {
-        found.push(Violation::new(
-            format!("{at}.service"),
-            "is not the signing name of a service, such as bedrock or s3",
-        ));
-    }
-    let region = match (&aws.region, host) {
-        (Some(region), _) => Some(region.as_str()).filter(|region| is_label(region)),
-        (None, Some(host)) => region_of(host),
-        (None, None) => Some(""),
-    };
-    if region.is_none() {
-        found.push(Violation::new(
-            format!("{at}.region"),
-            "set it to a region, such as eu-central-1; it may be left out only where the host is one of AWS's that names it",
-        ));
-    }
-    match region {
-        Some(region) if found.is_empty() => Ok(Injection::AwsSigV4 {
-            service: aws.service.clone(),
-            region: region.to_owned(),
-        }),
-        _ => Err(found),
-    }
-}
-
-/// The region that one of AWS's own hosts names: `bedrock-runtime.eu-central-1.amazonaws.com`, `s3.dualstack.us-west-2.amazonaws.com`,
-/// `lambda.eu-west-1.api.aws`, `vpce-1-2.execute-api.us-gov-west-1.vpce.amazonaws.com`.
-/// <https://docs.aws.amazon.com/general/latest/gr/rande.html>
-fn region_of(host: &str) -> Option<&str> {
-    let labels = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
-        .into_iter()
-        .find_map(|domain| host.strip_suffix(domain))?;
-    let is_region = |label: &&str| {
-        let mut parts = label.split('-');
-        let is_area = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase());
-        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        parts.clone().count() >= 3
-            && parts.next().is_some_and(is_area)
-            && parts.next_back().is_some_and(is_number)
-            && parts.all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()))
-    };
-    labels.rsplit('.').find(is_region)
+    Ok(name)
 }
 
 /// Whether `text` is something, of letters, digits and `others`.
@@ -243,37 +236,4 @@ fn is_made_of(text: &str, others: &[u8]) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hosts_of_aws_name_their_region() {
-        for (host, region) in [
-            (
-                "bedrock-runtime.eu-central-1.amazonaws.com",
-                Some("eu-central-1"),
-            ),
-            (
-                "bedrock-runtime-fips.us-gov-west-1.amazonaws.com",
-                Some("us-gov-west-1"),
-            ),
-            ("s3.dualstack.us-west-2.amazonaws.com", Some("us-west-2")),
-            ("bucket.s3.cn-north-1.amazonaws.com.cn", Some("cn-north-1")),
-            ("lambda.eu-west-1.api.aws", Some("eu-west-1")),
-            (
-                "vpce-0a1-2b3.bedrock-runtime.ap-southeast-2.vpce.amazonaws.com",
-                Some("ap-southeast-2"),
-            ),
-            ("iam.amazonaws.com", None),
-            ("s3.amazonaws.com", None),
-            ("eu-central-1.example.com", None),
-            ("eu-central-1.amazonaws.com.example.com", None),
-            ("127.0.0.1", None),
-        ] {
-            assert_eq!(region_of(host), region, "{host}");
-        }
-    }
 }

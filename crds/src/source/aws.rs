@@ -1,9 +1,12 @@
 //! The keys of an AWS principal, as one document.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::Unfit;
+use super::{
+    Unfit,
+    document::{is_plain, wiped, wiped_if_any},
+};
 
 /// What signs a request to AWS. It has no `Debug`: two of its members are secret.
 ///
@@ -31,7 +34,6 @@ impl AwsKeys {
     pub fn read(document: &[u8]) -> Result<Self, Unfit> {
         // The parser's own error would quote the document.
         let keys: Self = serde_json::from_slice(document).map_err(|_| Unfit::NotAwsKeys)?;
-        let is_plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         let token = keys.session_token.as_ref();
         if is_plain(&keys.access_key_id)
             // These characters separate it from what stands beside it in a signed request.
@@ -44,16 +46,6 @@ impl AwsKeys {
             Err(Unfit::NotAwsKeys)
         }
     }
-}
-
-fn wiped<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zeroizing<String>, D::Error> {
-    String::deserialize(deserializer).map(Zeroizing::new)
-}
-
-fn wiped_if_any<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Zeroizing<String>>, D::Error> {
-    Option::<String>::deserialize(deserializer).map(|text| text.map(Zeroizing::new))
 }
 
 #[cfg(test)]

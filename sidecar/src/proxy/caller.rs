@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, header};
 use postern_crds::Route;
 
-use super::percent;
+use crate::percent;
 
 /// Headers that carry a credential in one API or another; removed on every route, whichever header the route itself uses. They are also the
 /// places where the caller's own placeholder may stand.

@@ -1,6 +1,7 @@
-//! Puts the real credential in the caller's stead. *Architecture invariant: the only place that reads a secret's bytes.*
+//! Puts the real credential in the caller's stead. *Architecture invariant: the only place that reads a secret's bytes, with
+//! `token`, which buys with them what is put in here.*
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header, uri::PathAndQuery};
@@ -13,12 +14,11 @@ use zeroize::Zeroizing;
 
 use self::aws::{Payload, Scope};
 use super::caller;
-use crate::{body::CallerBody, error::Error};
+use crate::{body::CallerBody, error::Error, snapshot::Binding, token, wiped};
 
 mod aws;
-mod clock;
+mod hmac;
 mod query;
-mod wiped;
 
 pub(crate) use aws::Unsignable;
 
@@ -39,13 +39,32 @@ pub(crate) struct Head<'a> {
 /// credential depends on it.
 ///
 /// # Errors
-/// [`Error::CredentialUnusable`] when the secret cannot be sent as the route wants it; [`Error::Unsignable`] and [`Error::BodyBroken`] when the
+/// [`Error::CredentialUnusable`] when the secret cannot be sent as the route wants it; [`Error::Token`] when it bought no token; [`Error::Unsignable`] and [`Error::BodyBroken`] when the
 /// request cannot be signed.
 pub(crate) async fn apply(
     head: &mut Head<'_>,
     body: CallerBody,
+    binding: &Binding,
+    secret: &Secret,
+    now: SystemTime,
+) -> Result<CallerBody, Error> {
+    place(
+        head,
+        body,
+        &binding.route,
+        secret,
+        binding.token.as_ref(),
+        now,
+    )
+    .await
+}
+
+async fn place(
+    head: &mut Head<'_>,
+    body: CallerBody,
     route: &Route,
     secret: &Secret,
+    token: Option<&Arc<token::Source>>,
     now: SystemTime,
 ) -> Result<CallerBody, Error> {
     let body = if route.needs_body() {
@@ -88,6 +107,20 @@ pub(crate) async fn apply(
             let host = route.authority.as_str();
             aws::sign(head, host, payload, &keys, Scope { service, region }, now)?;
         }
+        Injection::Token(spec) => {
+            let token = token.ok_or(Error::CredentialUnusable)?.current().await?;
+            head.headers.insert(&spec.header, token);
+        }
+        Injection::Hmac(spec) => {
+            let secret = fit(secret, Shape::Key(spec.key_encoding))?;
+            let key =
+                source::key(secret, spec.key_encoding).map_err(|_| Error::CredentialUnusable)?;
+            let whole: &[u8] = match &body {
+                CallerBody::Read(bytes) => bytes,
+                CallerBody::Unread(_) | CallerBody::Begun(..) => b"",
+            };
+            hmac::sign(head, route.authority.as_str(), whole, spec, &key, now)?;
+        }
     }
     Ok(body)
 }
@@ -103,12 +136,9 @@ fn set(headers: &mut HeaderMap, name: &HeaderName, parts: &[&[u8]]) -> Result<()
     Ok(())
 }
 
-/// A header's value. Its bytes are wiped when the last reference to them goes; it prints as `Sensitive`, and HPACK never indexes it.
+/// A header's value, wiped when it goes.
 fn value(parts: &[&[u8]]) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_maybe_shared(wiped::bytes(wiped::join(parts)))
-        .map_err(|_| Error::CredentialUnusable)?;
-    value.set_sensitive(true);
-    Ok(value)
+    wiped::header(parts).map_err(|_| Error::CredentialUnusable)
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::support::{
 };
 
 /// A directory that changes as the kubelet changes a mounted Secret: a new directory, and one rename of the link `..data`.
-struct Mount {
+pub(crate) struct Mount {
     directory: TempDir,
     swaps: AtomicU32,
 }
@@ -35,13 +35,13 @@ impl Mount {
         }
     }
 
-    fn of(document: &Value) -> Self {
+    pub(crate) fn of(document: &Value) -> Self {
         let mount = Self::empty();
         mount.swap(document.to_string().as_bytes());
         mount
     }
 
-    fn swap(&self, bytes: &[u8]) {
+    pub(crate) fn swap(&self, bytes: &[u8]) {
         let root = self.path();
         let number = self.swaps.fetch_add(1, Ordering::SeqCst);
         let data = format!("..{number}");
@@ -60,7 +60,7 @@ impl Mount {
         self.directory.path()
     }
 
-    async fn serve(&self) -> Sidecar {
+    pub(crate) async fn serve(&self) -> Sidecar {
         Sidecar::with(Config::on_free_ports(Source::Directory(
             self.path().to_owned(),
         )))

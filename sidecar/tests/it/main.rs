@@ -15,5 +15,6 @@ mod secrecy;
 mod smuggling;
 mod stream;
 mod support;
+mod token;
 mod upstream;
 mod usage;

@@ -10,7 +10,7 @@ pub(crate) use client::{Answer, Client, raw};
 pub(crate) use log::{line_of, whole_log};
 pub(crate) use program::program_in;
 pub(crate) use sidecar::{Identity, Sidecar};
-pub(crate) use upstream::{Authority, Body, Protocol, Upstream, full, stream};
+pub(crate) use upstream::{Authority, Body, Protocol, Seen, Upstream, full, stream};
 
 use std::{future::Future, time::Duration};
 

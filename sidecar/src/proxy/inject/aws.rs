@@ -3,14 +3,20 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>. Written here and not taken from `aws-sigv4`, which
 //! writes whole requests into the log at its lowest level and brings thirty crates; AWS's own vectors, botocore and moto check it.
 
-use std::{borrow::Cow, fmt::Write as _, time::SystemTime};
+use std::{borrow::Cow, time::SystemTime};
 
 use aws_lc_rs::{digest, hmac};
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::PathAndQuery};
 use postern_crds::source::AwsKeys;
 
-use super::{super::percent, Head, clock::Utc, value, wiped};
-use crate::{error::Error, listener::HeadError};
+use super::{Head, value};
+use crate::{
+    clock::Utc,
+    error::Error,
+    listener::HeadError,
+    percent,
+    wiped::{self, hex},
+};
 
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
 const TOKEN: HeaderName = HeaderName::from_static("x-amz-security-token");
@@ -261,15 +267,6 @@ fn canonical_query(query: &str) -> String {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     pairs.join("&")
-}
-
-/// Hexadecimal digits in lower case.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    let mut digits = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        write!(digits, "{byte:02x}").expect("a String takes everything");
-    }
-    digits
 }
 
 #[cfg(test)]

@@ -1,10 +1,8 @@
 //! A secret as a parameter of the query.
 
 use http::uri::PathAndQuery;
-use zeroize::Zeroizing;
 
-use super::{super::percent, wiped};
-use crate::error::Error;
+use crate::{error::Error, percent, wiped};
 
 /// `target` with the parameter `name` at the end of its query. The secret is encoded to the last byte that is not unreserved (RFC 3986 section
 /// 2.3), so that no server can take a part of it for anything else.
@@ -20,7 +18,7 @@ pub(super) fn with_secret(
         Some(_) => b"&",
         None => b"?",
     };
-    let encoded = encode(secret);
+    let encoded = percent::encode_wiped(secret);
     let whole = wiped::join(&[
         target.as_str().as_bytes(),
         separator,
@@ -29,22 +27,4 @@ pub(super) fn with_secret(
         &encoded,
     ]);
     PathAndQuery::from_maybe_shared(wiped::bytes(whole)).map_err(|_| Error::CredentialUnusable)
-}
-
-/// Percent-encodes all but the unreserved characters, into a buffer that never grows and is wiped.
-fn encode(secret: &[u8]) -> Zeroizing<Vec<u8>> {
-    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let mut encoded = Zeroizing::new(Vec::with_capacity(secret.len() * 3));
-    for &byte in secret {
-        if percent::is_unreserved(byte) {
-            encoded.push(byte);
-        } else {
-            encoded.extend_from_slice(&[
-                b'%',
-                DIGITS[usize::from(byte >> 4)],
-                DIGITS[usize::from(byte & 15)],
-            ]);
-        }
-    }
-    encoded
 }

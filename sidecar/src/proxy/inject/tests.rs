@@ -1,6 +1,6 @@
 //! What a request looks like after its credential was put in.
 
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use postern_crds::{agent_identity::AgentIdentitySpec, route};
@@ -37,7 +37,7 @@ async fn injected(inject: &str, secret: &str) -> Result<(String, HeaderMap), Err
     };
     let body = CallerBody::Read(Bytes::new());
     let secret = Secret::new(secret.into());
-    apply(&mut head, body, &route(inject), &secret, UNIX_EPOCH).await?;
+    place(&mut head, body, &route(inject), &secret, None, UNIX_EPOCH).await?;
     Ok((target.to_string(), headers))
 }
 
@@ -131,4 +131,68 @@ async fn a_secret_that_cannot_be_sent_as_the_route_wants_it_is_not_sent() {
             "{inject} {secret:?}"
         );
     }
+}
+
+/// The headers of `POST /a?b=c` with the body `{}`, sent at 2015-08-30T12:36:00Z.
+async fn hashed(hmac: &str, secret: &str) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert("x-sign", HeaderValue::from_static("callers-own"));
+    headers.insert("x-nonce", HeaderValue::from_static("callers-own"));
+    let mut head = Head {
+        method: &Method::POST,
+        target: &mut PathAndQuery::from_static("/a?b=c"),
+        headers: &mut headers,
+    };
+    let route = route(&format!("{{hmac: {hmac}}}"));
+    let secret = Secret::new(secret.into());
+    let body = CallerBody::Read(Bytes::from_static(b"{}"));
+    let now = UNIX_EPOCH + Duration::from_secs(1_440_938_160);
+    place(&mut head, body, &route, &secret, None, now)
+        .await
+        .unwrap();
+    headers
+}
+
+#[tokio::test]
+async fn a_keyed_hash_is_that_of_other_implementations() {
+    // <https://en.wikipedia.org/wiki/HMAC#Examples>
+    let headers = hashed(
+        r#"{message: "The quick brown fox jumps over the lazy dog", headers: [{name: X-Sign, value: "{signature}"}]}"#,
+        "key\n",
+    )
+    .await;
+    assert_eq!(
+        headers["x-sign"],
+        "f7bc83f430538424b13298e6aa6fb143ef4d59a14946175997479dbc2d1a3cd8"
+    );
+    // The next two were computed with Python's `hmac`.
+    let headers = hashed(
+        r#"{keyId: k1, message: "{timestamp}|{method}|{host}|{path}|{query}|{target}|{keyId}|{body}|{bodySha256}|{header:X-Nonce}|{header:X-None}{{",
+            headers: [{name: X-Sign, value: "t={timestamp},k={keyId},v1={signature}"}]}"#,
+        "k",
+    )
+    .await;
+    assert_eq!(
+        headers["x-sign"],
+        "t=1440938160,k=k1,v1=e14d2a1a98da0783b10a8a150c63ab41cfaebb3ccb787e6306f78e7057acb7cd"
+    );
+    assert_eq!(headers["x-nonce"], "callers-own");
+    let headers = hashed(
+        r#"{algorithm: SHA512, encoding: Base64, keyEncoding: Hex, timestamp: Milliseconds, message: "{timestamp}{method}",
+            headers: [{name: X-Sign, value: "{signature}"}, {name: X-Time, value: "{timestamp}"}]}"#,
+        "00ff",
+    )
+    .await;
+    assert_eq!(
+        headers["x-sign"],
+        "oq5IvXk/K9BHxmkv3Figb5WnnD4t1Pio+BpuTvN3bxtgasyh1/N8C+oQ8bo61GPVvmrfGNVxbhhIYImhbfIsfA=="
+    );
+    assert_eq!(headers["x-time"], "1440938160000");
+    let headers = hashed(
+        r#"{timestamp: Rfc3339, message: "", headers: [{name: X-Sign, value: "{timestamp} {signature}"}]}"#,
+        "k",
+    )
+    .await;
+    let value = headers["x-sign"].to_str().unwrap();
+    assert!(value.starts_with("2015-08-30T12:36:00Z "), "{value}");
 }

@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A moment in UTC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Utc {
+pub(crate) struct Utc {
     year: u64,
     month: u64,
     day: u64,
@@ -13,7 +13,7 @@ pub(super) struct Utc {
 
 impl Utc {
     /// `now`, or the beginning of 1970 where the clock stands before that.
-    pub(super) fn at(now: SystemTime) -> Self {
+    pub(crate) fn at(now: SystemTime) -> Self {
         let seconds = seconds(now);
         // <https://howardhinnant.github.io/date_algorithms.html#civil_from_days>: years begin in March, so that leap days are at their end.
         let days = seconds / 86_400 + 719_468;
@@ -36,7 +36,7 @@ impl Utc {
     }
 
     /// `20150830`.
-    pub(super) fn date(self) -> String {
+    pub(crate) fn date(self) -> String {
         let Self {
             year, month, day, ..
         } = self;
@@ -44,9 +44,18 @@ impl Utc {
     }
 
     /// `20150830T123600Z`, ISO 8601 without separators.
-    pub(super) fn basic(self) -> String {
+    pub(crate) fn basic(self) -> String {
         let (hour, minute, second) = self.time();
         format!("{}T{hour:02}{minute:02}{second:02}Z", self.date())
+    }
+
+    /// `2015-08-30T12:36:00Z` (RFC 3339).
+    pub(crate) fn rfc3339(self) -> String {
+        let Self {
+            year, month, day, ..
+        } = self;
+        let (hour, minute, second) = self.time();
+        format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     }
 
     fn time(self) -> (u64, u64, u64) {
@@ -56,9 +65,15 @@ impl Utc {
 }
 
 /// Seconds since 1970.
-pub(super) fn seconds(now: SystemTime) -> u64 {
+pub(crate) fn seconds(now: SystemTime) -> u64 {
     now.duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn milliseconds(now: SystemTime) -> u128 {
+    now.duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis())
 }
 
 #[cfg(test)]
@@ -79,6 +94,8 @@ mod tests {
         ] {
             let now = UNIX_EPOCH + Duration::from_secs(seconds);
             assert_eq!(Utc::at(now).basic(), written);
+            let plain = Utc::at(now).rfc3339().replace(['-', ':'], "");
+            assert_eq!(plain, written);
         }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use zeroize::Zeroizing;
+
 /// Encodes all but the unreserved characters (section 2.3) and those in `also`.
-pub(super) fn encode(bytes: &[u8], also: &[u8]) -> String {
+pub(crate) fn encode(bytes: &[u8], also: &[u8]) -> String {
     let mut encoded = String::with_capacity(bytes.len());
     for &byte in bytes {
         if is_unreserved(byte) || also.contains(&byte) {
@@ -15,13 +17,31 @@ pub(super) fn encode(bytes: &[u8], also: &[u8]) -> String {
     encoded
 }
 
+/// Encodes all but the unreserved characters, into a buffer that never grows and is wiped.
+pub(crate) fn encode_wiped(secret: &[u8]) -> Zeroizing<Vec<u8>> {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let mut encoded = Zeroizing::new(Vec::with_capacity(secret.len() * 3));
+    for &byte in secret {
+        if is_unreserved(byte) {
+            encoded.push(byte);
+        } else {
+            encoded.extend_from_slice(&[
+                b'%',
+                DIGITS[usize::from(byte >> 4)],
+                DIGITS[usize::from(byte & 15)],
+            ]);
+        }
+    }
+    encoded
+}
+
 /// Whether `byte` means the same encoded and not.
-pub(super) fn is_unreserved(byte: u8) -> bool {
+fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~".contains(&byte)
 }
 
 /// Decodes `text`; a `%` that begins no encoding stands for itself, as most servers have it.
-pub(super) fn decode(text: &str) -> Vec<u8> {
+pub(crate) fn decode(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let digit = |at: usize| bytes.get(at).and_then(|b| char::from(*b).to_digit(16));
     let mut decoded = Vec::with_capacity(bytes.len());
@@ -49,6 +69,7 @@ mod tests {
     fn what_was_encoded_is_decoded_to_the_same() {
         let all: Vec<u8> = (0..=255).collect();
         assert_eq!(decode(&encode(&all, b"/")), all);
+        assert_eq!(encode_wiped(&all).as_slice(), encode(&all, b"").as_bytes());
         assert_eq!(encode(b"a/b c~", b"/"), "a/b%20c~");
         assert_eq!(encode(b"a/b", b""), "a%2Fb");
         assert_eq!(decode("%zz%4%41"), b"%zz%4A");
