@@ -118,7 +118,15 @@ impl Proxy {
             .canaries
             .check(&parts.headers, &path, parts.uri.query(), &binding)?;
 
-        let mut known = facts::read(&snapshot, &binding, &mut parts, &upstream_path, body).await?;
+        let mut known = facts::read(
+            &snapshot,
+            &binding,
+            &mut parts,
+            &upstream_path,
+            body,
+            exchange,
+        )
+        .await?;
         exchange.understood(&known.call);
         let rule = policy::decide(
             &snapshot,

@@ -1,6 +1,6 @@
 //! What must be read of a call before it can be decided.
 
-use super::{Measure, Policy, rule::Rule};
+use super::{Limit, Measure, Policy, rule::Rule};
 use crate::{egress_policy::Action, facts::Facts};
 
 /// What must be read of a call before it can be decided.
@@ -8,22 +8,30 @@ use crate::{egress_policy::Action, facts::Facts};
 pub struct Needs {
     /// Its content: the body, as far as [`Policy::max_inspected_bytes`] goes.
     pub content: bool,
+    /// Whether what is enforced depends on it. Otherwise only policies that observe want to know, and a body that cannot be read is no reason
+    /// to refuse the call.
+    pub binding: bool,
 }
 
 impl Policy {
     /// What must be read of a call with this head. Where it is nothing, the body can stream through: no rule looks into it that may still
     /// change the decision, and no limit of tokens or money counts it.
     pub fn needs(&self, credential: &str, method: &str, path: &str) -> Needs {
-        let is_counted = self.limits.iter().any(|limit| {
+        let counts = |limit: &&Limit| {
             matches!(limit.measure, Measure::Tokens(_) | Measure::Spend(_))
                 && limit.concerns(credential)
-        });
+        };
+        let mut counting = self.limits.iter().filter(counts).peekable();
+        let is_counted = counting.peek().is_some();
+        let is_limited = counting.any(|limit| limit.enforce);
         let head = Facts::of_head(credential, method, path);
         let enforcing = || self.rules.iter().filter(|rule| rule.enforce);
+        let binding = is_limited || depends_on_content(enforcing(), &head);
         Needs {
-            content: is_counted
-                || depends_on_content(enforcing(), &head)
+            content: binding
+                || is_counted
                 || self.observes && depends_on_content(self.rules.iter(), &head),
+            binding,
         }
     }
 }

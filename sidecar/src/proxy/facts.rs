@@ -1,10 +1,12 @@
 //! Finds out what a call says: from its head, and from its body where a decision needs that.
 
-use http::{header, request::Parts};
+use bytes::Bytes;
+use http::{HeaderMap, header, request::Parts};
 use hyper::body::Incoming;
 use postern_crds::facts::Call;
 
 use crate::{
+    access::{Exchange, Observed},
     body::CallerBody,
     dialect::{self, Head, Request},
     error::Error,
@@ -46,6 +48,7 @@ pub(crate) async fn read(
     parts: &mut Parts,
     path: &str,
     body: Incoming,
+    exchange: &mut Exchange,
 ) -> Result<Known, Error> {
     dialect::refuse_method_override(&parts.headers)?;
     let route = &binding.route;
@@ -59,51 +62,57 @@ pub(crate) async fn read(
         query,
         deployments: &route.deployments,
     };
-    let for_decision = snapshot
+    let needs = snapshot
         .policy
-        .needs(&route.credential, method.as_str(), path)
-        .content;
-    if !for_decision {
+        .needs(&route.credential, method.as_str(), path);
+    let finished = |call, extent, body| known(snapshot, binding, query, call, extent, body);
+    if !needs.content {
         let body = CallerBody::Unread(body);
-        return Ok(known(
-            snapshot,
-            binding,
-            query,
-            dialect::head(&head),
-            Extent::Head,
-            body,
-        ));
+        return Ok(finished(dialect::head(&head), Extent::Head, body));
     }
     let limit = snapshot.policy.max_inspected_bytes();
     let body = CallerBody::read(body, limit)
         .await
         .map_err(Error::BodyBroken)?;
     let CallerBody::Read(raw) = body else {
-        return Ok(known(
-            snapshot,
-            binding,
-            query,
-            dialect::head(&head),
-            Extent::TooLong,
-            body,
-        ));
+        return Ok(finished(dialect::head(&head), Extent::TooLong, body));
     };
-    let bytes = dialect::encoding::decode(&parts.headers, raw, limit)?;
+    match understand(head, &parts.headers, raw.clone(), limit) {
+        Ok((call, bytes)) => {
+            let known = finished(call, Extent::Whole, CallerBody::Read(bytes));
+            parts.headers.remove(header::CONTENT_ENCODING);
+            Ok(known)
+        }
+        Err(error) if needs.binding => Err(error),
+        // Only policies that observe wanted to know: the call is none the worse for it, and passes as it came.
+        Err(error) => {
+            exchange.observed(Observed {
+                reason: error.reason(),
+                rule: None,
+            });
+            Ok(finished(
+                dialect::head(&head),
+                Extent::TooLong,
+                CallerBody::Read(raw),
+            ))
+        }
+    }
+}
+
+/// What the whole call says, and its body without a content encoding.
+fn understand(
+    head: Head<'_>,
+    headers: &HeaderMap,
+    raw: Bytes,
+    limit: usize,
+) -> Result<(Call, Bytes), Error> {
+    let bytes = dialect::encoding::decode(headers, raw, limit)?;
     let call = dialect::read(&Request {
         head,
-        headers: &parts.headers,
+        headers,
         body: &bytes,
     })?;
-    parts.headers.remove(header::CONTENT_ENCODING);
-    let body = CallerBody::Read(bytes);
-    Ok(known(
-        snapshot,
-        binding,
-        parts.uri.query(),
-        call,
-        Extent::Whole,
-        body,
-    ))
+    Ok((call, bytes))
 }
 
 /// Adds to what the call says what is known of its models: how much they may answer, and what that may cost.

@@ -217,3 +217,24 @@ async fn policies_that_observe_let_pass_and_say_what_they_would_have_done() {
     let counted = r#"postern_observed_differences_total{route="openai",reason="denied_by_rule",rule="egress/no-five"} 1"#;
     assert!(metrics.contains(counted), "{metrics}");
 }
+
+#[tokio::test]
+async fn a_body_that_only_observing_policies_want_to_read_passes_though_it_cannot_be_read() {
+    let upstream = Upstream::ok(Protocol::Http1).await;
+    let sidecar = Identity::new()
+        .credential("openai", "openai", &upstream, "sk-real")
+        .rule(json!({"name": "no-five", "to": {"credentials": ["*"]}, "models": ["gpt-5*"], "action": "Deny"}))
+        .member("mode", json!("Observe"))
+        .serve()
+        .await;
+    let mut client = sidecar.client().await;
+    let body = r#"{"model":"gpt-4o-mini","model":"gpt-5","messages":[]}"#;
+    let request = request(&client, body);
+    let answer = client.send(request).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(upstream.saw_one().body, body);
+    assert_eq!(
+        line_of(answer.request_id()).await["observed"],
+        "body_invalid"
+    );
+}
