@@ -152,3 +152,55 @@ pub(super) fn model(call: &Call) -> &Model {
         other => panic!("{other:?}"),
     }
 }
+
+/// The members that a function hands to its `match`, against those that it asks for: an arm for another would never be taken, and say nothing.
+#[test]
+fn every_member_that_is_matched_is_asked_for() {
+    fn sources(directory: &std::path::Path) -> Vec<(String, String)> {
+        let entries = std::fs::read_dir(directory).unwrap();
+        let mut found = Vec::new();
+        for path in entries.map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                found.extend(sources(&path));
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                found.push((path.display().to_string(), text));
+            }
+        }
+        found
+    }
+    let literal = regex_lite::Regex::new("\"([A-Za-z0-9_]+)\"").unwrap();
+    let literals = |text: &str| -> Vec<String> {
+        let captures = literal.captures_iter(text);
+        captures.map(|found| found[1].to_owned()).collect()
+    };
+    let mut arms = 0;
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/dialect");
+    for (file, text) in sources(directory.as_ref()) {
+        for function in text.split("\n}\n") {
+            let Some((_, rest)) = function.split_once("const FIELDS: &[&str] = &[") else {
+                continue;
+            };
+            let (list, rest) = rest.split_once("];").unwrap();
+            let fields = literals(list);
+            for matching in rest.split("match field {\n").skip(1) {
+                let indent = matching.len() - matching.trim_start().len();
+                let lines = matching.lines().take_while(|line| {
+                    line.is_empty() || line.len() - line.trim_start().len() >= indent
+                });
+                for line in lines {
+                    let is_arm = line.len() - line.trim_start().len() == indent
+                        && line.trim_start().starts_with(['"', '|']);
+                    if is_arm {
+                        let pattern = line.split("=>").next().unwrap_or_default();
+                        for name in literals(pattern) {
+                            assert!(fields.contains(&name), "{file}: {name}");
+                            arms += 1;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(arms > 100, "{arms}");
+}
