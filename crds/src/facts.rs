@@ -94,7 +94,8 @@ pub struct Call {
     /// The most output tokens that the call asks for, in whichever spelling; or else the model's own limit, where it is known. For all `n`
     /// answers together this is to be taken `n` times.
     pub max_tokens: Option<u64>,
-    /// About how many tokens the input has; never fewer than a tokenizer would count by much, see the sidecar's `dialect::estimate`.
+    /// About how many tokens the input has; never fewer than a tokenizer would count by much, see the sidecar's `dialect::estimate`. `None` where a part
+    /// of the input is not in the call: a stored conversation or file, or what a tool that the vendor runs will find.
     pub estimated_input_tokens: Option<u64>,
     /// The most that the call can cost by the price table, in US dollars; `None` where a price or a bound is unknown.
     pub estimated_cost: Option<Usd>,

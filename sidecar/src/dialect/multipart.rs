@@ -1,7 +1,7 @@
 //! Reads `multipart/form-data` (RFC 7578) in the one way in which every parser reads it, and refuses the rest.
 //!
 //! Refused are: text before the first delimiter or behind the last, a delimiter that is only the start of a longer line, lines that end in a bare
-//! line feed, folded or repeated headers, transfer encodings, names with escapes or in RFC 5987 form, and a name that differs from a read one
+//! line feed, folded or repeated headers, transfer encodings that encode, names with escapes or in RFC 5987 form, and a name that differs from a read one
 //! by case or by brackets alone.
 
 use memchr::memmem;
@@ -121,6 +121,14 @@ fn part(bytes: &[u8]) -> Result<Part<'_>, Error> {
             disposition = Some(value);
         } else if is("content-type") && content_type.is_none() {
             content_type = Some(value);
+        } else if is("content-transfer-encoding") {
+            // Java's clients say that nothing is encoded. RFC 7578 section 4.7 has no other use for it.
+            if !["binary", "8bit", "7bit"]
+                .iter()
+                .any(|plain| value.eq_ignore_ascii_case(plain))
+            {
+                return Err(Error::Header);
+            }
         } else if !is("content-length") {
             return Err(Error::Header);
         }

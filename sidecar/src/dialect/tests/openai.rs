@@ -340,3 +340,40 @@ fn a_gateway_is_told_of_fallbacks_by_name_or_by_object() {
     let call = post(Dialect::OpenAi, "/v1/chat/completions", body).call();
     assert_eq!(names(&call), ["a", "b", "c"]);
 }
+
+#[test]
+fn forms_of_other_clients_are_read_too() {
+    let form = |boundary: &str, parts: &[&str]| {
+        let parts: String = parts
+            .iter()
+            .map(|part| format!("--{boundary}\r\n{part}\r\n"))
+            .collect();
+        let head = "POST /v1/audio/transcriptions\r\ncontent-type: multipart/form-data; boundary=";
+        let sent = format!("{head}{boundary}\r\n\r\n{parts}--{boundary}--\r\n");
+        Sent::parse(Dialect::OpenAi, sent.as_bytes()).call()
+    };
+    for (boundary, model) in [
+        // Node's fetch.
+        (
+            "----formdata-undici-0123456789",
+            "Content-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1",
+        ),
+        // OkHttp.
+        (
+            "b3f1-4a",
+            "Content-Disposition: form-data; name=\"model\"\r\nContent-Transfer-Encoding: binary\r\nContent-Type: text/plain; charset=UTF-8\r\nContent-Length: 9\r\n\r\nwhisper-1",
+        ),
+        // aiohttp.
+        (
+            "c0ffee",
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nwhisper-1",
+        ),
+    ] {
+        let file = "Content-Disposition: form-data; name=\"file\"; filename=\"a; b, ü.mp3\"\r\nContent-Type: audio/mpeg\r\n\r\nID3\n--\r\n--";
+        assert_eq!(
+            names(&form(boundary, &[file, model])),
+            ["whisper-1"],
+            "{boundary}"
+        );
+    }
+}
