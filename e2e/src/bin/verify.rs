@@ -102,6 +102,12 @@ const CHECKS: &[Check] = &[
         commands: |_| Ok(vec![test(&["--package", "postern-e2e", "--test", "chart"])]),
     },
     Check {
+        name: "signers",
+        why: "botocore, moto, google-auth and an OAuth 2.0 server agree with what is put into requests",
+        needs_cluster: false,
+        commands: |_| Ok(vec![test(&["--package", "postern-e2e", "--test", "sign"])]),
+    },
+    Check {
         name: "cluster",
         why: "a real API server, kubelet and LangChain",
         needs_cluster: true,
