@@ -33,7 +33,7 @@ pub struct Provider {
     /// ends with it already. An endpoint without a path always means `base_path`.
     #[serde(default)]
     pub base_url_has_base_path: bool,
-    /// The wire format: which shape an error has (and later, how a call is understood).
+    /// The wire format: which shape an error has, and how a call is read.
     pub dialect: Dialect,
     /// How the key is put into a request.
     pub inject: Inject,
@@ -164,6 +164,7 @@ const FILES: &[(&str, &str)] = files![
     "qdrant",
     "tavily",
     "together",
+    "vertex",
     "vllm",
     "voyage",
     "weaviate",

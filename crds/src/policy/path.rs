@@ -1,7 +1,8 @@
 //! Path patterns: literal segments, `*` within a segment, and `**` as the last segment.
 //!
 //! A pattern is matched against the path as it is sent: the sidecar has decoded what needs no escape and refused dot segments, doubled and
-//! encoded slashes. An escape that is left (`%3A`) is data, which a pattern matches by `*`.
+//! encoded slashes (but for the one in an ARN on a route to Bedrock, which AWS takes for data too). An escape that is left (`%20`) is data, which
+//! a pattern matches by `*`.
 
 use std::fmt;
 

@@ -147,6 +147,10 @@ fn identity(golden: &Golden, upstream: &Upstream) -> Identity {
                     name,
                     &json!({"awsSigV4": {"service": "bedrock", "region": "eu-central-1"}}),
                 ),
+            // Its own way fetches a token first, which is no matter of what a request says.
+            "vertex" => identity
+                .credential(name, provider, upstream, "sk-real")
+                .overriding(name, &json!({"bearer": {}})),
             "http" => identity.injected(name, upstream, &json!({"bearer": {}}), "sk-real"),
             _ => identity.credential(name, provider, upstream, "sk-real"),
         };
