@@ -7,6 +7,7 @@
 pub mod access;
 pub mod app;
 pub mod config;
+pub mod policy_command;
 pub mod process;
 pub mod run;
 

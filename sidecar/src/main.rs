@@ -8,7 +8,7 @@ use clap::Parser;
 use postern_sidecar::{
     App,
     config::{LogFormat, ServeArgs},
-    process, run,
+    policy_command, process, run,
 };
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -33,6 +33,7 @@ enum Command {
     /// allowed to the credential's own host with the real key. Without a bundle it denies everything and is not ready.
     Serve(ServeArgs),
     Run(run::Args),
+    Policy(policy_command::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -41,6 +42,7 @@ fn main() -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Serve(args) => serve(args),
         Command::Run(args) => run_program(args),
+        Command::Policy(args) => Ok(policy_command::run(args).into()),
     }
 }
 

@@ -23,13 +23,14 @@ pub(crate) mod authority;
 pub(crate) mod caller;
 pub(crate) mod canary;
 mod credential;
-mod facts;
+pub(crate) mod facts;
 pub(crate) mod headers;
 pub(crate) mod inject;
 mod limits;
 pub(crate) mod metering;
 pub(crate) mod path;
 pub(crate) mod policy;
+pub(crate) mod rehearsal;
 mod route;
 
 /// The proxy: everything a request needs on its way.
@@ -118,7 +119,7 @@ impl Proxy {
             .canaries
             .check(&parts.headers, &path, parts.uri.query(), &binding)?;
 
-        let mut known = facts::read(
+        let (known, mut body) = facts::read(
             &snapshot,
             &binding,
             &mut parts,
@@ -140,7 +141,7 @@ impl Proxy {
                 pod: &self.pod,
                 now: SystemTime::now(),
             },
-            exchange,
+            |observed| exchange.observed(observed),
         )?;
         exchange.allowed_by(rule);
         let reservation = limits::reserve(&self.limits, &snapshot, &binding, &known, exchange)?;
@@ -155,7 +156,7 @@ impl Proxy {
             &known.call,
             &upstream_path,
             parts.uri.query(),
-            &mut known.body,
+            &mut body,
         );
         let accepts_trailers = headers::accepts_trailers(&parts.headers);
         headers::strip_request(&mut parts.headers);
@@ -167,7 +168,7 @@ impl Proxy {
             headers: &mut parts.headers,
         };
         let now = SystemTime::now();
-        let body = inject::apply(&mut head, known.body, &binding, secret, now).await?; // the only reader of the secret's bytes
+        let body = inject::apply(&mut head, body, &binding, secret, now).await?; // the only reader of the secret's bytes
 
         exchange.calling_upstream();
         let running = reservation.send();

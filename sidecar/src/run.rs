@@ -7,12 +7,12 @@
 //! *Architecture invariant: nothing here decides a call.* The bundle is the one that the controller would write, and the same [`App`] serves it.
 
 mod args;
-mod assemble;
+pub(crate) mod assemble;
 mod child;
 mod credential;
 mod document;
 mod environment;
-mod folder;
+pub(crate) mod folder;
 mod schema;
 mod signals;
 mod summary;
@@ -38,7 +38,7 @@ use tokio::sync::oneshot;
 use crate::{App, Config, Source, app};
 
 /// The exit code for failures of our own, as env(1), timeout(1) and `docker run` have it: no program's own code is likely to be it.
-const OWN_FAILURE: u8 = 125;
+pub(crate) const OWN_FAILURE: u8 = 125;
 
 /// How long calls of the child's own children, which may outlive it, may take to end.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -112,7 +112,8 @@ async fn execute(args: Args, environment: &Environment) -> Result<u8, Error> {
     let (secrets, documents) = both(
         credential::resolve(&overrides, environment),
         folder::read(&filenames),
-    )?;
+    )
+    .map_err(Error::Invalid)?;
     let Assembled {
         bundle,
         routes,
@@ -210,23 +211,26 @@ async fn execute(args: Args, environment: &Environment) -> Result<u8, Error> {
 }
 
 /// Both values, or the problems of both.
-fn both<A, B>(a: Result<A, Vec<Violation>>, b: Result<B, Vec<Violation>>) -> Result<(A, B), Error> {
+pub(crate) fn both<A, B>(
+    a: Result<A, Vec<Violation>>,
+    b: Result<B, Vec<Violation>>,
+) -> Result<(A, B), Vec<Violation>> {
     match (a, b) {
         (Ok(a), Ok(b)) => Ok((a, b)),
         (a, b) => {
             let mut violations = a.err().unwrap_or_default();
             violations.extend(b.err().unwrap_or_default());
-            Err(Error::Invalid(violations))
+            Err(violations)
         }
     }
 }
 
 /// Writes to standard error. That it is closed is no reason to end the program.
-fn say(text: &str) {
+pub(crate) fn say(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-fn lines(violations: &[Violation]) -> String {
+pub(crate) fn lines(violations: &[Violation]) -> String {
     violations
         .iter()
         .map(|violation| format!("\n  {violation}"))

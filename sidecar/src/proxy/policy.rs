@@ -9,12 +9,12 @@ use http::{HeaderMap, Method};
 use postern_crds::{
     Decision, Facts,
     facts::{Call, Content, Moment, READABLE_HEADERS},
-    policy::{METHODS, RuleId, Verdict},
+    policy::{Explanation, METHODS, RuleId, Verdict},
 };
 
 use super::facts::Extent;
 use crate::{
-    access::{Exchange, Observed},
+    access::Observed,
     error::Error,
     snapshot::{Binding, Snapshot},
 };
@@ -51,19 +51,19 @@ pub(crate) struct Subject<'a> {
     pub(crate) now: SystemTime,
 }
 
-/// The rule that allows the call, if one has to. What policies that only observe would have done is told to `exchange`.
+/// The rule that allows the call, if one has to. What policies that only observe would have done is told to `observe`.
 ///
 /// # Errors
 /// Why it may not be made.
 pub(crate) fn decide(
     snapshot: &Snapshot,
     subject: &Subject<'_>,
-    exchange: &mut Exchange,
+    observe: impl FnOnce(Observed),
 ) -> Result<Option<RuleId>, Error> {
     let Verdict { decision, observed } = snapshot.policy.decide(&facts(snapshot, subject));
     let limit = snapshot.policy.max_inspected_bytes();
     if let Some(observed) = observed {
-        exchange.observed(Observed {
+        observe(Observed {
             rule: observed.rule().cloned(),
             reason: enforce(observed, limit)
                 .err()
@@ -71,6 +71,11 @@ pub(crate) fn decide(
         });
     }
     enforce(decision, limit)
+}
+
+/// What each rule makes of the call, for a person who asks.
+pub(crate) fn explain(snapshot: &Snapshot, subject: &Subject<'_>) -> Vec<Explanation> {
+    snapshot.policy.explain(&facts(snapshot, subject))
 }
 
 /// What the rules may know.

@@ -128,22 +128,60 @@ pub(crate) fn assemble(
             credential.name
         )
     }));
+    Ok(Assembled {
+        bundle: bundle(&identity, policies, secrets, authorities),
+        routes,
+        notes,
+    })
+}
+
+/// Builds the bundle without secrets and authorities, for those who only ask what would be decided.
+///
+/// # Errors
+/// Every problem at once.
+pub(crate) fn assemble_keyless(
+    documents: &[Document],
+    choice: Option<&str>,
+) -> Result<Assembled, Vec<Violation>> {
+    let mut violations = duplicates(documents);
+    let identity = match choose(documents, choice) {
+        Ok(identity) if violations.is_empty() => identity,
+        Ok(_) => return Err(violations),
+        Err(violation) => {
+            violations.push(violation);
+            return Err(violations);
+        }
+    };
+    let Document {
+        namespace, name, ..
+    } = identity.document;
+    let routes = route::compile(namespace, name, identity.spec)?;
+    let mut notes = Vec::new();
+    let policies = policies(documents, &identity, &routes, &mut notes);
+    Ok(Assembled {
+        bundle: bundle(&identity, policies, BTreeMap::new(), BTreeMap::new()),
+        routes,
+        notes,
+    })
+}
+
+fn bundle(
+    identity: &Identity<'_>,
+    policies: Vec<NamedPolicy>,
+    secrets: BTreeMap<String, VersionedSecret>,
+    authorities: BTreeMap<String, String>,
+) -> Bundle {
     let format = bundle::format(identity.spec, &policies);
-    let bundle = Bundle {
+    Bundle {
         format,
         min_reader: format,
-        namespace: namespace.clone(),
-        identity: name.clone(),
+        namespace: identity.document.namespace.clone(),
+        identity: identity.document.name.clone(),
         spec: identity.spec.clone(),
         policies,
         secrets,
         authorities,
-    };
-    Ok(Assembled {
-        bundle,
-        routes,
-        notes,
-    })
+    }
 }
 
 fn duplicates(documents: &[Document]) -> Vec<Violation> {

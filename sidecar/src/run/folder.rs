@@ -42,7 +42,10 @@ pub(crate) fn read(paths: &[PathBuf]) -> Result<Documents, Vec<Violation>> {
 }
 
 /// The files that `path` means, in the order of their names.
-fn files(path: &Path) -> Result<Vec<PathBuf>, Violation> {
+///
+/// # Errors
+/// A path that cannot be read, or a folder without such files.
+pub(crate) fn files(path: &Path) -> Result<Vec<PathBuf>, Violation> {
     let unreadable = |error: io::Error| {
         Violation::new(
             path.display().to_string(),
