@@ -63,12 +63,14 @@ fn is_plain_rule(rule: &PolicyRule) -> bool {
         models,
         operations,
         tools,
+        when,
         uninspected,
         action: _,
     } = rule;
     models.is_empty()
         && operations.is_empty()
         && tools.is_empty()
+        && when.is_none()
         && *uninspected == Uninspected::default()
 }
 

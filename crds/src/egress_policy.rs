@@ -135,6 +135,12 @@ pub struct PolicyRule {
     #[schemars(schema_with = "globs_schema")]
     pub tools: Vec<String>,
 
+    /// An expression in CEL that must be true of the call, as `request.maxTokens <= 1000 && !request.stream`; what it may name is listed in the
+    /// documentation of policies. Where it has no value, as for a fact that is not known of a call, the call is denied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = crate::policy::MAX_EXPRESSION_BYTES))]
+    pub when: Option<String>,
+
     /// What to think of a call whose body is too long to be read, where the rule needs its content: `Deny`, the default, thinks the worst of it;
     /// `Allow` lets a rule that allows match by what is known without the body, and keeps a rule that denies from matching.
     #[serde(default, skip_serializing_if = "is_default")]

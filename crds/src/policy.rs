@@ -15,6 +15,40 @@
 //! | `models` | every model of the call is among them, spelled as it is written; no model is none of them, and neither are hidden ones | one of the call's models or its aliases is among them, in any case of ASCII; hidden ones, and one behind a name that does not tell which, always |
 //! | `tools` | every tool of the call is among them, which is so without tools; not where models are hidden, since tools may be too | one of the call's tools is among them, in any case; always where models are hidden |
 //!
+//! | `when` | its expression is true | the same |
+//!
+//! # Expressions
+//!
+//! `when` is a bool in [CEL](https://github.com/google/cel-spec/blob/master/doc/langdef.md) over the facts below. It is evaluated last, when
+//! every other member matches. A fact that is not known of a call is absent: `has(request.maxTokens)` is false, and what needs its value has
+//! none. An expression without a value **denies the call** ([`Decision::Failed`]), in a rule that allows as in one that denies; as everywhere in
+//! CEL, `a || b` has a value where one of them is true, and `a && b` where one is false.
+//!
+//! | Fact | Type | Unit, and when it is absent |
+//! |---|---|---|
+//! | `request.credential` | string | the credential's name |
+//! | `request.method`, `request.path` | string | in capitals; as sent to the provider, without the query |
+//! | `request.host` | string | the upstream's |
+//! | `request.headers` | map(string, string) | those of [`READABLE_HEADERS`](crate::facts::READABLE_HEADERS) that the call has, by lower-case name: `"user-agent" in request.headers && request.headers["user-agent"] == "x"` |
+//! | `identity.namespace`, `identity.name` | string | absent where there is no cluster to name them |
+//! | `pod.name` | string | absent on a laptop |
+//! | `now.hour`, `now.weekday` | int | 0 to 23, and 0 (Sunday) to 6; in UTC |
+//! | `request.operation` | string | as in `operations`; `unknown` where it is not known |
+//! | `request.model`, `request.models` | string, list(string) | the first, and all, as the call spells them and without their aliases; absent where models are hidden, and `model` where the call has none |
+//! | `request.tools` | list(string) | their names; absent where models are hidden |
+//! | `request.stream`, `request.hasImages` | bool | |
+//! | `request.maxTokens` | int | output tokens for one answer; absent where the call does not bound them and the model's own limit is unknown |
+//! | `request.estimatedInputTokens` | int | tokens; absent where they cannot be told |
+//! | `request.estimatedCost` | double | US dollars, the most that the call can cost; absent where a price or a bound is unknown |
+//! | `request.messages`, `request.embeddings.count` | int | messages or turns, and texts to embed; absent where the operation has none |
+//! | `request.n` | int | answers asked for |
+//! | `request.bodyBytes` | int | bytes, without the content encoding |
+//! | `request.collection`, `request.namespace` | string | of a vector store; absent elsewhere |
+//!
+//! There are the operators of CEL, literals and lists of them; `has`, `size`, `int`, `double`, `string`; on strings `startsWith`, `endsWith`,
+//! `contains`, `size` and `matches` with a literal pattern; on lists `in`, `[i]`, `size`, `all`, `exists` and `exists_one`. Names and types are
+//! checked when a policy is read. To deny a model, `models` is better than `when`: it knows aliases and thinks the worst of what is hidden.
+//!
 //! # A body that was not read
 //!
 //! Of a call whose body is longer than [`Policy::max_inspected_bytes`], models, tools and the like are unknown but for what the head tells (the
@@ -34,6 +68,7 @@ use crate::egress_policy::EgressPolicySpec;
 mod compile;
 mod decision;
 mod explain;
+mod expression;
 mod fit;
 mod glob;
 mod label;
@@ -47,6 +82,7 @@ mod tests;
 pub use compile::{check, compile};
 pub use decision::{Decision, Verdict};
 pub use explain::{Explanation, Matched, Miss};
+pub(crate) use expression::MAX_BYTES as MAX_EXPRESSION_BYTES;
 pub use fit::{unknown_credentials, unreachable_paths};
 pub use glob::Glob;
 pub(crate) use glob::MAX_BYTES as MAX_GLOB_BYTES;

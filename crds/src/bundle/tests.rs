@@ -237,6 +237,7 @@ fn what_the_first_format_cannot_say_asks_for_a_reader_of_the_second() {
         serde_json::json!({"models": ["gpt-*"]}),
         serde_json::json!({"operations": ["chat"]}),
         serde_json::json!({"tools": ["search"]}),
+        serde_json::json!({"when": "request.stream"}),
         serde_json::json!({"uninspected": "Allow"}),
     ];
     for (at, additions) in [

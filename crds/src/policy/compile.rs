@@ -2,7 +2,10 @@
 
 use std::ops::RangeInclusive;
 
-use super::{Glob, Limit, METHODS, NamedPolicy, Pattern, Policy, RuleId, label, rule::Rule};
+use super::{
+    Glob, Limit, METHODS, NamedPolicy, Pattern, Policy, RuleId, expression::Expression, label,
+    rule::Rule,
+};
 use crate::{
     egress_policy::{Action, EgressPolicySpec, Mode, PolicyRule},
     facts::Operation,
@@ -159,6 +162,12 @@ fn compile_rule(
     let models = globs(&format!("{at}.models"), &rule.models, &mut violations);
     let tools = globs(&format!("{at}.tools"), &rule.tools, &mut violations);
     let operations = operations(&format!("{at}.operations"), rule, &mut violations);
+    let when = rule.when.as_deref().and_then(|text| {
+        let told = |message| Violation::new(format!("{at}.when"), message);
+        Expression::parse(text)
+            .map_err(|mistakes| violations.extend(mistakes.into_iter().map(told)))
+            .ok()
+    });
     if !violations.is_empty() {
         return Err(violations);
     }
@@ -174,6 +183,7 @@ fn compile_rule(
         operations,
         models,
         tools,
+        when,
         uninspected: rule.uninspected,
         action: rule.action,
     })

@@ -119,6 +119,10 @@ impl Rule {
             ),
             Member::Models => self.why_not_models(call),
             Member::Tools => self.why_not_tools(call),
+            Member::When => format!(
+                "{} is false",
+                self.when.as_ref().map_or("", |when| when.as_str())
+            ),
         }
     }
 

@@ -43,6 +43,8 @@ fn depends_on_content<'a>(rules: impl Iterator<Item = &'a Rule>, head: &Facts<'_
     let mut may_deny = false;
     for rule in rules.filter(|rule| rule.may_match(head)) {
         match (rule.action, rule.reads_content()) {
+            // An expression over the head alone asks for no content, and it is open whether it is true.
+            (_, false) if rule.when.is_some() => {}
             (Action::Deny, false) => return false,
             (Action::Deny, true) => may_deny = true,
             (Action::Allow, false) => allowed_by_head = true,

@@ -1,6 +1,6 @@
 //! One rule, ready to be measured against calls.
 
-use super::{Glob, Pattern, RuleId};
+use super::{Glob, Pattern, RuleId, expression::Expression};
 use crate::{
     egress_policy::{Action, Uninspected},
     facts::{Call, Content, Facts, Models, Operation},
@@ -20,6 +20,7 @@ pub(super) struct Rule {
     pub(super) operations: Vec<Operation>,
     pub(super) models: Vec<Glob>,
     pub(super) tools: Vec<Glob>,
+    pub(super) when: Option<Expression>,
     pub(super) uninspected: Uninspected,
 }
 
@@ -38,17 +39,20 @@ pub enum Member {
     Models,
     /// `tools`.
     Tools,
+    /// `when`.
+    When,
 }
 
 impl Member {
     /// All of them, in the order in which they are looked at: the cheap ones first.
-    pub(super) const ALL: [Self; 6] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Credentials,
         Self::Methods,
         Self::Paths,
         Self::Operations,
         Self::Models,
         Self::Tools,
+        Self::When,
     ];
 
     /// Its name in a rule.
@@ -60,6 +64,7 @@ impl Member {
             Self::Operations => "operations",
             Self::Models => "models",
             Self::Tools => "tools",
+            Self::When => "when",
         }
     }
 }
@@ -71,6 +76,8 @@ pub(super) enum Met {
     No,
     /// It depends on what was not read.
     Unread,
+    /// It has no value, for this reason.
+    Failed(String),
 }
 
 /// What a rule says of a call.
@@ -84,7 +91,6 @@ pub(super) enum Effect {
     /// It may match a call that was not read, and that is enough.
     DenyUnread,
     /// It has no value, and that is enough.
-    #[expect(dead_code, reason = "what expressions say when they have no value")]
     Failed(String),
     Deny,
 }
@@ -106,12 +112,20 @@ impl Effect {
 impl Rule {
     /// What it says of a call. The members after the first that is not met are not looked at.
     pub(super) fn effect(&self, facts: &Facts<'_>) -> Effect {
+        // Of a call that nobody tried to read nothing is taken for granted.
+        let thinks_the_best = matches!(facts.content, Content::Uninspected(_))
+            && self.uninspected == Uninspected::Allow;
         let mut is_sure = true;
         for member in Member::ALL {
             match self.meets(member, facts) {
                 Met::Yes => {}
                 Met::No => return Effect::None,
                 Met::Unread => is_sure = false,
+                // A rule that denies and takes what is not known as not met does not match whatever else is so.
+                Met::Failed(_) if !is_sure && thinks_the_best && self.action == Action::Deny => {
+                    return Effect::None;
+                }
+                Met::Failed(error) => return Effect::Failed(error),
             }
         }
         if is_sure {
@@ -120,9 +134,6 @@ impl Rule {
                 Action::Deny => Effect::Deny,
             };
         }
-        // Of a call that nobody tried to read nothing is taken for granted.
-        let thinks_the_best = matches!(facts.content, Content::Uninspected(_))
-            && self.uninspected == Uninspected::Allow;
         match (self.action, thinks_the_best) {
             (Action::Allow, true) => Effect::Allow,
             (Action::Allow, false) => Effect::AllowUnread,
@@ -144,6 +155,7 @@ impl Rule {
             Member::Operations => self.meets_operations(&facts.content),
             Member::Models => self.meets_models(&facts.content),
             Member::Tools => self.meets_tools(&facts.content),
+            Member::When => self.meets_when(facts),
         }
     }
 
@@ -212,6 +224,14 @@ impl Rule {
         }
     }
 
+    fn meets_when(&self, facts: &Facts<'_>) -> Met {
+        match &self.when {
+            None => Met::Yes,
+            Some(when) if !when.is_readable(&facts.content) => Met::Unread,
+            Some(when) => when.holds(facts).map_or_else(Met::Failed, known),
+        }
+    }
+
     /// Whether it may match by what is in the head of a call.
     pub(super) fn may_match(&self, facts: &Facts<'_>) -> bool {
         [Member::Credentials, Member::Methods, Member::Paths]
@@ -222,6 +242,7 @@ impl Rule {
     /// Whether what is not in the head of a call has a part in it.
     pub(super) fn reads_content(&self) -> bool {
         !(self.operations.is_empty() && self.models.is_empty() && self.tools.is_empty())
+            || self.when.as_ref().is_some_and(Expression::reads_content)
     }
 }
 
