@@ -14,7 +14,6 @@
 //! | `operations` | the call's is among them; an unknown one only by `unknown` or `*` | the same; and always an unknown one |
 //! | `models` | every model of the call is among them, spelled as it is written; no model is none of them, and neither are hidden ones | one of the call's models or its aliases is among them, in any case of ASCII; hidden ones, and one behind a name that does not tell which, always |
 //! | `tools` | every tool of the call is among them, which is so without tools; not where models are hidden, since tools may be too | one of the call's tools is among them, in any case; always where models are hidden |
-//!
 //! | `when` | its expression is true | the same |
 //!
 //! # Expressions
@@ -34,7 +33,7 @@
 //! | `pod.name` | string | absent on a laptop |
 //! | `now.hour`, `now.weekday` | int | 0 to 23, and 0 (Sunday) to 6; in UTC |
 //! | `request.operation` | string | as in `operations`; `unknown` where it is not known |
-//! | `request.model`, `request.models` | string, list(string) | the first, and all, as the call spells them and without their aliases; absent where models are hidden, and `model` where the call has none |
+//! | `request.model`, `request.models` | string, list(string) | as the call spells them and without their aliases; absent where models are hidden, and `model` where the call does not name exactly one |
 //! | `request.tools` | list(string) | their names; absent where models are hidden |
 //! | `request.stream`, `request.hasImages` | bool | |
 //! | `request.maxTokens` | int | output tokens for one answer; absent where the call does not bound them and the model's own limit is unknown |

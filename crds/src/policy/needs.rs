@@ -48,6 +48,8 @@ fn depends_on_content<'a>(rules: impl Iterator<Item = &'a Rule>, head: &Facts<'_
             (Action::Deny, false) => return false,
             (Action::Deny, true) => may_deny = true,
             (Action::Allow, false) => allowed_by_head = true,
+            // Where its other members match and its expression has no value, it denies.
+            (Action::Allow, true) if rule.when.is_some() => may_deny = true,
             (Action::Allow, true) => may_allow = true,
         }
     }

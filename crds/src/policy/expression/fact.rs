@@ -108,7 +108,13 @@ impl Fact {
         };
         Ok(match self {
             Self::Operation => self.text(call.map(|call| call.operation.as_str()))?,
-            Self::Model => self.text(call.and_then(|call| call.models.first()))?,
+            // Of several models any may answer, so none of them is "the" model.
+            Self::Model => match call.map(|call| &call.models) {
+                Some(Models::Named(models)) if models.len() == 1 => {
+                    self.text(Some(&models[0].name))?
+                }
+                _ => None,
+            },
             Self::Models => match call.map(|call| &call.models) {
                 None | Some(Models::Hidden) => None,
                 Some(Models::None) => self.texts(std::iter::empty())?,
