@@ -119,10 +119,9 @@ impl Rule {
             ),
             Member::Models => self.why_not_models(call),
             Member::Tools => self.why_not_tools(call),
-            Member::When => format!(
-                "{} is false",
-                self.when.as_ref().map_or("", |when| when.as_str())
-            ),
+            Member::When => self.when.as_ref().map_or_else(String::new, |when| {
+                format!("{} is false: {}", when.as_str(), when.told(facts))
+            }),
         }
     }
 

@@ -4,13 +4,14 @@
 //!
 //! The parser and the evaluator of `cel` recurse, and neither has a budget. So what reaches them is bounded before:
 //!
-//! - The text has at most [`MAX_BYTES`] bytes of ASCII, [`scan::MAX_TOKENS`] tokens and [`scan::MAX_DEPTH`] levels; with that both fit into a
-//!   stack of 2 MiB in a build without optimisation, and into 512 KiB in one with, which the tests prove on threads of that size.
+//! - The text has at most [`MAX_BYTES`] bytes of ASCII, [`scan::MAX_TOKENS`] tokens and [`scan::MAX_DEPTH`] levels, and what
+//!   is parsed at most [`check::MAX_LEVELS`]. With that both fit into 1.5 MiB in a build without optimisation, of the 2 MiB that a thread of
+//!   tokio has; a test shows it on a thread of that size with the deepest texts of every kind.
 //! - Every name and every type is checked when it is compiled, so that what is left to fail when it is evaluated are facts that are not known,
 //!   and arithmetic.
 //! - Loops are `all`, `exists` and `exists_one`, over a list, and not one in another: `map` and `filter`, which make lists, do not exist. A list
 //!   has at most [`fact::MAX_ENTRIES`] entries and [`fact::MAX_TEXT`] bytes, or the expression that names it fails. So an evaluation takes at most
-//!   as many steps as `MAX_TOKENS × MAX_ENTRIES`.
+//!   as many steps as `MAX_TOKENS × MAX_ENTRIES`, each of which looks at one fact at most.
 //! - Patterns of `matches` are literals, compiled with the expression by an engine of linear time into at most [`MAX_PATTERN`] bytes.
 
 use std::{
@@ -141,6 +142,12 @@ impl Expression {
             Content::Uninspected(_) => fact.source() != Source::Body,
             Content::NotRead => fact.source() == Source::Head,
         })
+    }
+
+    /// The facts that it names with what they are for a call. They are quoted, so this is for the person who asks, and not for a log.
+    pub(super) fn told(&self, facts: &Facts<'_>) -> String {
+        let told: Vec<String> = self.facts.iter().map(|fact| fact.told(facts)).collect();
+        told.join(", ")
     }
 
     /// Whether it is true of a call.

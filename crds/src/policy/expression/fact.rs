@@ -4,7 +4,7 @@
 use std::{borrow::Cow, collections::HashMap};
 
 use cel::{
-    Context,
+    Context, Value,
     common::{
         types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelString},
         value::Val,
@@ -97,6 +97,19 @@ impl Fact {
         Self::ALL.iter().copied().find(|fact| fact.path() == path)
     }
 
+    /// What it is for a call, as `request.maxTokens is 4096`.
+    pub(super) fn told(self, facts: &Facts<'_>) -> String {
+        let path = self.path();
+        match self.value(facts) {
+            Err(error) => error,
+            Ok(None) => format!("{path} is not known"),
+            Ok(Some(value)) => match Value::try_from(value.as_ref()) {
+                Ok(value) => format!("{path} is {}", written(&value)),
+                Err(_) => format!("{path} is known"),
+            },
+        }
+    }
+
     /// Its value; nothing where it is not known.
     fn value<'a>(self, facts: &'a Facts<'_>) -> Result<Option<Bound<'a>>, String> {
         let call = match &facts.content {
@@ -178,6 +191,30 @@ impl Fact {
             list.push(boxed(CelString::from(text)));
         }
         Ok(Some(boxed(CelList::from(list))))
+    }
+}
+
+/// A value about as CEL writes it.
+fn written(value: &Value) -> String {
+    match value {
+        Value::Bool(value) => value.to_string(),
+        Value::Int(value) => value.to_string(),
+        Value::Float(value) => value.to_string(),
+        Value::String(value) => format!("{value:?}"),
+        Value::List(values) => {
+            let values: Vec<String> = values.iter().map(written).collect();
+            format!("[{}]", values.join(", "))
+        }
+        Value::Map(map) => {
+            let mut entries: Vec<String> = map
+                .map
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", written(value)))
+                .collect();
+            entries.sort();
+            format!("{{{}}}", entries.join(", "))
+        }
+        _ => "known".to_owned(),
     }
 }
 

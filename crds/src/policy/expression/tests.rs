@@ -71,6 +71,11 @@ fn deepest() -> Vec<String> {
     texts.push(nested("(", &sum, ")"));
     texts.push(format!("true{}", " && true".repeat(links)));
     texts.push(format!(
+        "'a'.matches(r'{}{}') || 1 > 0",
+        "(".repeat(50),
+        ")".repeat(50)
+    ));
+    texts.push(format!(
         "[1].exists(x, {})",
         format!("({sum})").replace("1+", "x+")
     ));
@@ -126,7 +131,7 @@ fn a_string_is_one_token_whatever_is_in_it() {
 }
 
 #[test]
-fn no_text_makes_it_panic() {
+fn no_text_makes_it_panic_and_what_is_accepted_is_a_bool_of_fitting_types() {
     use proptest::prelude::*;
     proptest!(|(text in "[a-z.()\\[\\]{}?:!&|<>=+*/%'\", 0-9-]{0,60}")| {
         if let Ok(parsed) = Expression::parse(&text) {
@@ -169,9 +174,16 @@ fn no_text_makes_it_panic() {
         ".matches('a')",
         ".startsWith(",
     ]);
-    proptest!(|(words in prop::collection::vec(words, 1..14))| {
-        if let Ok(parsed) = Expression::parse(&words.concat()) {
-            let _ = parsed.holds(&call(Call::default()));
+    let facts = call(Call {
+        models: Models::Named(vec![Model::new("a")]),
+        tools: vec!["a".into()],
+        ..Call::default()
+    });
+    proptest!(ProptestConfig::with_cases(1024), |(words in prop::collection::vec(words, 1..14))| {
+        if let Ok(parsed) = Expression::parse(&words.concat())
+            && let Err(error) = parsed.holds(&facts)
+        {
+            prop_assert!(!error.contains("neither true") && !error.contains("cannot be evaluated"), "{error}");
         }
     });
 }
@@ -220,6 +232,25 @@ fn an_error_quotes_no_fact() {
         assert!(!error.contains("secret"), "{source}: {error}");
         assert!(!error.contains('7'), "{source}: {error}");
     }
+}
+
+#[test]
+fn an_explanation_tells_the_facts_that_an_expression_names() {
+    let expression = Expression::parse(
+        "request.n > 1 && request.models == ['a'] && request.stream && has(request.maxTokens) && 'accept' in request.headers",
+    )
+    .unwrap();
+    let facts = Facts {
+        headers: vec![("accept", "b")],
+        ..call(Call {
+            models: Models::Named(vec![Model::new("a")]),
+            ..Call::default()
+        })
+    };
+    assert_eq!(
+        expression.told(&facts),
+        r#"request.models is ["a"], request.stream is false, request.maxTokens is not known, request.n is 0, request.headers is {accept: "b"}"#
+    );
 }
 
 #[test]
