@@ -192,7 +192,7 @@ fn a_file_is_taken_exactly_when_a_cluster_takes_it() {
 fn every_mistake_of_a_resource_is_reported_at_once_with_its_place() {
     let policy = POLICY.replace("name: chat}", "name: Chat}").replace(
         "action: Allow",
-        "action: Allow, methods: [post, POST, POST], paths: [v1/chat, /v1/a?b], when: 1",
+        "action: Allow, methods: [post, POST, POST], paths: [v1/chat, /v1/a?b], colour: 1",
     );
     let violations = read(&policy).unwrap_err();
     let places: Vec<&str> = violations
@@ -206,7 +206,7 @@ fn every_mistake_of_a_resource_is_reported_at_once_with_its_place() {
             "spec.rules[0].methods[0]",
             "spec.rules[0].paths[0]",
             "spec.rules[0].paths[1]",
-            "spec.rules[0].when",
+            "spec.rules[0].colour",
             "spec.rules[0].methods[2]",
         ],
         "{violations:?}"
