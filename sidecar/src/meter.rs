@@ -142,6 +142,15 @@ impl Meter {
         }
     }
 
+    /// What the call used, once the answer has said it and why it ended: what may still come adds nothing to it. A caller that reads this far may
+    /// make its next call at once.
+    pub(crate) fn said(&self) -> Option<Usage> {
+        let reading = &self.reading;
+        let is_said = reading.says_usage() && !reading.finish_reasons.is_empty();
+        (is_said && !self.is_error && !reading.has_error)
+            .then(|| reading.usage(self.dialect, self.estimated_input))
+    }
+
     /// The answer is over: to its end if `is_whole`; otherwise its caller left, its provider broke off, or it was ended.
     pub(crate) fn finish(self, is_whole: bool) -> Metered {
         let failed = self.is_error || self.reading.has_error;

@@ -185,6 +185,13 @@ impl Metering {
             Some(filter) => filter.push(&bytes).into(),
             None => bytes,
         };
+        // Before the caller sees it, so that its next call finds what this one leaves.
+        if self.draws
+            && let Some(usage) = meter.said()
+            && let Some(running) = self.running.take()
+        {
+            running.settle(&usage, Instant::now());
+        }
         if self.draws
             && self.exhausted.is_none()
             && let Some(running) = &mut self.running

@@ -1,10 +1,13 @@
 //! What a call used: read from its answer, counted, priced, settled with its limits.
 
+use std::sync::Mutex;
+
 use http::Response;
+use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Body, Client, Identity, Protocol, Sidecar, Upstream, eventually, full, line_of,
+    Body, Client, Identity, Protocol, Sidecar, Upstream, eventually, full, line_of, stream,
 };
 
 const CHAT: &str = "/openai/v1/chat/completions";
@@ -260,4 +263,35 @@ async fn a_stream_whose_budget_ends_is_ended_with_an_error_that_the_caller_can_r
         let status = client.send(request).await.status.as_u16();
         assert_eq!(status, if ends { 429 } else { 200 }, "{exceeded}");
     }
+}
+
+#[tokio::test]
+async fn what_a_stream_leaves_is_there_for_the_next_call_before_the_stream_is_closed() {
+    let (sender, body) = stream();
+    let body = Mutex::new(Some(body));
+    let upstream = Upstream::answering(Protocol::Http1, move |_, _| {
+        let body = body.lock().unwrap().take();
+        Response::builder()
+            .header("content-type", "text/event-stream")
+            .body(body.unwrap_or_else(|| full(chunks(1, true))))
+            .unwrap()
+    })
+    .await;
+    let limits = json!([{"name": "tokens", "scope": "Pod", "tokens": 1000, "per": "1h"}]);
+    let sidecar = serving(&upstream, limits).await;
+    let (mut first, mut second) = (sidecar.client().await, sidecar.client().await);
+
+    // It says no bound, so that it holds all.
+    let request = ask(&first, None, true);
+    let mut open = first.open(request).await.unwrap();
+    let request = ask(&second, None, true);
+    assert_eq!(second.send(request).await.status, 429);
+
+    let frame = http_body::Frame::data(bytes::Bytes::from(chunks(1, true)));
+    sender.send(Ok(frame)).unwrap();
+    open.body_mut().frame().await.unwrap().unwrap();
+    let request = ask(&second, None, true);
+    let answer = second.send(request).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    drop(sender);
 }
