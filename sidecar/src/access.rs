@@ -139,7 +139,7 @@ pub(crate) struct Exchange {
     path: Option<String>,
     rule: Option<RuleId>,
     observed: Vec<Observed>,
-    call: Option<Call>,
+    call: Option<Arc<Call>>,
     used: Option<Used>,
     refusal: Option<Refusal>,
     allowed: bool,
@@ -221,8 +221,8 @@ impl Exchange {
     }
 
     /// What it says is known.
-    pub(crate) fn understood(&mut self, call: &Call) {
-        self.call = Some(call.clone());
+    pub(crate) fn understood(&mut self, call: &Arc<Call>) {
+        self.call = Some(Arc::clone(call));
     }
 
     /// A rule allows it; or no rule has to, where all policies only observe.

@@ -129,20 +129,16 @@ impl Proxy {
         )
         .await?;
         exchange.understood(&known.call);
-        let rule = policy::decide(
-            &snapshot,
-            &Subject {
-                binding: &binding,
-                method: &parts.method,
-                path: &upstream_path,
-                headers: &parts.headers,
-                call: &known.call,
-                extent: known.extent,
-                pod: &self.pod,
-                now: SystemTime::now(),
-            },
-            |observed| exchange.observed(observed),
-        )?;
+        let now = SystemTime::now();
+        let subject = Subject {
+            binding: &binding,
+            parts: &parts,
+            path: &upstream_path,
+            known: &known,
+            pod: &self.pod,
+            now,
+        };
+        let rule = policy::decide(&snapshot, &subject, |other| exchange.observed(other))?;
         exchange.allowed_by(rule);
         let reservation = limits::reserve(&self.limits, &snapshot, &binding, &known, exchange)?;
         let secret = credential::current(&binding)?; // no secret before the decision
@@ -167,7 +163,6 @@ impl Proxy {
             target: &mut target,
             headers: &mut parts.headers,
         };
-        let now = SystemTime::now();
         let body = inject::apply(&mut head, body, &binding, secret, now).await?; // the only reader of the secret's bytes
 
         exchange.calling_upstream();

@@ -237,3 +237,8 @@ fn is_made_of(text: &str, others: &[u8]) -> bool {
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || others.contains(&b))
 }
+
+/// Whether `text` is of printable ASCII characters, and at least one.
+fn is_printable(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}

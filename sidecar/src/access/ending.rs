@@ -153,7 +153,7 @@ impl Drop for Exchange {
             },
             rule: self.rule.as_ref(),
             observed: &self.observed,
-            call: self.call.as_ref(),
+            call: self.call.as_deref(),
             used: self.used.as_ref(),
             status: self.status,
             bytes_in: self.sent.0.load(Ordering::Relaxed),

@@ -83,6 +83,11 @@ impl Drop for Reservation {
 }
 
 impl Running {
+    /// Whether what the call uses is drawn from a limit while its answer comes.
+    pub(crate) fn draws(&self) -> bool {
+        self.held.shares.iter().any(Share::is_of_use)
+    }
+
     /// Tells what the call used so far, as far as it is known. Takes no lock unless that is more than was set aside.
     pub(crate) fn draw(&mut self, so_far: &Usage, now: Instant) -> Draw {
         let Held {

@@ -140,6 +140,14 @@ impl Share {
         }
     }
 
+    /// Whether it is a share of tokens or money, which an answer uses up as it comes.
+    pub(super) fn is_of_use(&self) -> bool {
+        match self.kind {
+            Kind::Tokens | Kind::Spend => true,
+            Kind::Requests | Kind::Concurrent => false,
+        }
+    }
+
     /// Whether `usage` is more than is held.
     pub(super) fn is_outgrown(&self, usage: &Usage, listed: Option<&Listed>) -> bool {
         self.used(usage, listed) > self.amount

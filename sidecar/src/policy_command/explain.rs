@@ -98,7 +98,7 @@ fn facts(text: &mut String, seen: &Seen, known: &Known) {
         collection,
         namespace,
         body_bytes,
-    } = &known.call;
+    } = &*known.call;
     let body = match (known.extent, seen.is_body_needed) {
         (Extent::Whole, true) => format!("{body_bytes} bytes, read for the decision"),
         (Extent::Whole, false) => {

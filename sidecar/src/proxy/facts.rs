@@ -1,5 +1,7 @@
 //! Finds out what a call says: from its head, and from its body where a decision needs that.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, header, request::Parts};
 use hyper::body::Incoming;
@@ -18,7 +20,7 @@ use crate::{
 /// A call as far as it was read.
 pub(crate) struct Known {
     /// What it says.
-    pub(crate) call: Call,
+    pub(crate) call: Arc<Call>,
     /// What it may use.
     pub(crate) expected: Expected,
     /// How much of it was read for that.
@@ -148,14 +150,15 @@ impl<'a> Asked<'a> {
         }
         call.estimated_cost = expected.cost();
         Known {
-            call,
+            call: Arc::new(call),
             expected,
             extent,
         }
     }
 }
 
-/// Reads the call. Its body is read once, whole, and only where a rule or a limit may need to know what is in it. A body that was read loses its content encoding: what was decided about is what is sent.
+/// Reads the call. Its body is read once, whole, and only where a rule or a limit may need to know what is in it. A body that was read loses its
+/// content encoding: what was decided about is what is sent.
 ///
 /// # Errors
 /// [`Error::Body`] for a body that can be read in more than one way, [`Error::BodyBroken`] for one that breaks off.

@@ -143,11 +143,7 @@ impl Metering {
             response.headers(),
             call.stream,
         );
-        let draws = snapshot
-            .policy
-            .limits()
-            .iter()
-            .any(|limit| limit.concerns(&binding.route.credential));
+        let draws = running.draws();
         let filter = asked
             .then(|| UsageFilter::of(response.headers_mut()))
             .flatten();
@@ -186,8 +182,7 @@ impl Metering {
             None => bytes,
         };
         // Before the caller sees it, so that its next call finds what this one leaves.
-        if self.draws
-            && let Some(usage) = meter.said()
+        if let Some(usage) = meter.said()
             && let Some(running) = self.running.take()
         {
             running.settle(&usage, Instant::now());

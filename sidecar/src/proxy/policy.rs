@@ -5,14 +5,14 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, request::Parts};
 use postern_crds::{
     Decision, Facts,
-    facts::{Call, Content, Moment, READABLE_HEADERS},
+    facts::{Content, Moment, READABLE_HEADERS},
     policy::{Explanation, METHODS, RuleId, Verdict},
 };
 
-use super::facts::Extent;
+use super::facts::{Extent, Known};
 use crate::{
     access::Observed,
     error::Error,
@@ -35,16 +35,12 @@ pub(crate) fn check_method(method: &Method) -> Result<(), Error> {
 pub(crate) struct Subject<'a> {
     /// The credential that it goes to.
     pub(crate) binding: &'a Binding,
-    /// Its method.
-    pub(crate) method: &'a Method,
+    /// Its head.
+    pub(crate) parts: &'a Parts,
     /// Its path, as it will be sent.
     pub(crate) path: &'a str,
-    /// Its headers.
-    pub(crate) headers: &'a HeaderMap,
-    /// What it says.
-    pub(crate) call: &'a Call,
-    /// How much of it was read.
-    pub(crate) extent: Extent,
+    /// What is known of it.
+    pub(crate) known: &'a Known,
     /// The pod's name.
     pub(crate) pod: &'a str,
     /// When it came.
@@ -80,21 +76,21 @@ pub(crate) fn explain(snapshot: &Snapshot, subject: &Subject<'_>) -> Vec<Explana
 
 /// What the rules may know.
 fn facts<'a>(snapshot: &'a Snapshot, subject: &'a Subject<'_>) -> Facts<'a> {
-    let call = Cow::Borrowed(subject.call);
-    let content = match subject.extent {
+    let call = Cow::Borrowed(&*subject.known.call);
+    let content = match subject.known.extent {
         Extent::Head => Content::NotRead,
         Extent::Whole => Content::Read(call),
         Extent::TooLong => Content::Uninspected(call),
     };
     // Rules read headers in their `when` alone, and that is content.
-    let headers = match subject.extent {
+    let headers = match subject.known.extent {
         Extent::Head => Vec::new(),
-        Extent::Whole | Extent::TooLong => readable(subject.headers),
+        Extent::Whole | Extent::TooLong => readable(&subject.parts.headers),
     };
     let route = &subject.binding.route;
     Facts {
         credential: &route.credential,
-        method: subject.method.as_str(),
+        method: subject.parts.method.as_str(),
         path: subject.path,
         host: route.authority.host(),
         headers,

@@ -157,11 +157,9 @@ fn subject<'a>(
 ) -> Subject<'a> {
     Subject {
         binding,
-        method: &parts.method,
+        parts,
         path,
-        headers: &parts.headers,
-        call: &known.call,
-        extent: known.extent,
+        known,
         pod: "",
         now: SystemTime::now(),
     }

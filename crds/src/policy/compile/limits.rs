@@ -8,7 +8,7 @@ use crate::{
     money::Usd,
     names::is_label,
     policy::{Limit, Measure, RuleId},
-    price::Price,
+    price::{Price, Tokens},
     violation::Violation,
 };
 
@@ -181,27 +181,18 @@ impl Reader {
         let AssumedPrice { input, output } = limit.assumed_price.as_ref()?;
         let input = self.of_a_million(".assumedPrice.input", input)?;
         let output = self.of_a_million(".assumedPrice.output", output)?;
-        Some(Price {
-            input,
-            cached_input: input,
-            cache_write: input,
-            cache_write_long: input,
-            output,
-            reasoning: output,
-        })
+        Some(Price::flat(input, output))
     }
 
-    /// What one token costs where a million cost `text` dollars. No more than 6 digits after the point, so that nothing is rounded.
+    /// What one token costs where a million cost `text` dollars.
     fn of_a_million(&mut self, member: &str, text: &str) -> Option<Usd> {
-        const MILLION: u64 = 1_000_000;
-        let price = text.parse::<Usd>().ok().map(Usd::pico);
-        let exact = price.filter(|pico| pico % MILLION == 0);
-        if exact.is_none() {
+        let price = text.parse::<Tokens>().ok().map(Tokens::each);
+        if price.is_none() {
             self.wrong(
                 member,
                 "must be dollars for a million tokens, like 15 or 0.60: digits, with at most 6 after the point",
             );
         }
-        exact.map(|pico| Usd::from_pico(pico / MILLION))
+        price
     }
 }

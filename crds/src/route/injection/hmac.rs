@@ -3,7 +3,7 @@
 use http::HeaderName;
 
 use super::{
-    Injection, header_name,
+    Injection, header_name, is_printable,
     template::{Part, Template},
 };
 use crate::{
@@ -126,10 +126,6 @@ pub(super) fn compile(at: &str, inject: &HmacInject) -> Result<Injection, Vec<Vi
             Err(found)
         }
     }
-}
-
-fn is_printable(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 #[cfg(test)]

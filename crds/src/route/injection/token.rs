@@ -5,7 +5,7 @@ use http::{
     uri::{Authority, PathAndQuery},
 };
 
-use super::{Injection, header as compile_header};
+use super::{Injection, header as compile_header, is_printable};
 use crate::{
     agent_identity::{AuthStyle, GcpServiceAccountInject, OAuth2Inject},
     route::address,
@@ -200,10 +200,6 @@ fn check_audience(at: &str, audience: Option<&str>, found: &mut Vec<Violation>) 
             "must be of printable ASCII characters",
         ));
     }
-}
-
-fn is_printable(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| matches!(b, b' '..=b'~'))
 }
 
 #[cfg(test)]
