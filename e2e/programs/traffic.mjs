@@ -2,6 +2,7 @@
 import { ChatAnthropic } from "@langchain/anthropic";
 import { tool } from "@langchain/core/tools";
 import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
+import { joined, report, shown } from "./report.mjs";
 
 const ANSWER = "What is the capital of France?";
 const STREAM = "Count to five.";
@@ -12,24 +13,6 @@ const weather = tool(({ city }) => `sunny in ${city}`, {
   description: "The weather in a city.",
   schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
 });
-
-// What a program reads of a message, without the provider's random ids.
-const shown = (message) => ({
-  content: message.content,
-  toolCalls: (message.tool_calls ?? []).map(({ name, args }) => ({ name, args })),
-  usage: message.usage_metadata ?? null,
-  finish: message.response_metadata?.finish_reason ?? message.response_metadata?.stop_reason ?? null,
-});
-
-async function joined(stream) {
-  const chunks = [];
-  let whole;
-  for await (const chunk of stream) {
-    chunks.push(chunk.content);
-    whole = whole === undefined ? chunk : whole.concat(chunk);
-  }
-  return { chunks, whole: shown(whole) };
-}
 
 const calls = [];
 for (const [name, model] of [
@@ -49,12 +32,4 @@ const embeddings = new OpenAIEmbeddings({ model: "text-embedding-3-small" });
 calls.push(["openai.embedQuery", () => embeddings.embedQuery("postern")]);
 calls.push(["openai.embedDocuments", () => embeddings.embedDocuments(["a", "b"])]);
 
-for (const [name, call] of calls) {
-  let line;
-  try {
-    line = { call: name, result: await call() };
-  } catch (error) {
-    line = { call: name, error: `${error.constructor.name}: ${error.message}` };
-  }
-  console.log(JSON.stringify(line));
-}
+await report(calls);

@@ -4,12 +4,10 @@ The cluster tests run it twice, straight at the provider with its key and throug
 What fails at the provider is among the calls: a program must see the same failure.
 """
 
-import asyncio
-import json
-
 from langchain_anthropic import ChatAnthropic
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from report import collected, joined, report, shown, waited
 
 
 @tool
@@ -23,33 +21,6 @@ STREAM = "Count to five."
 TOOL = "What is the weather in Paris?"
 
 
-def shown(message):
-    """What a program reads of a message, without the provider's random ids."""
-    return {
-        "content": message.content,
-        "tool_calls": [{"name": call["name"], "args": call["args"]} for call in message.tool_calls],
-        "usage": message.usage_metadata,
-        "model": message.response_metadata.get("model_name"),
-        "finish": message.response_metadata.get("finish_reason") or message.response_metadata.get("stop_reason"),
-    }
-
-
-def joined(chunks):
-    """A stream's chunks, one by one and added up."""
-    whole = chunks[0]
-    for chunk in chunks[1:]:
-        whole = whole + chunk
-    return {"chunks": [chunk.content for chunk in chunks], "whole": shown(whole)}
-
-
-async def collected(stream):
-    return [chunk async for chunk in stream]
-
-
-# One loop for all calls, as a program has it: LangChain keeps connections, which belong to the loop that opened them.
-LOOP = asyncio.new_event_loop()
-
-
 def calls():
     """(name, what to do) for every call."""
     for name, model in (
@@ -59,9 +30,9 @@ def calls():
     ):
         tools = model.bind_tools([weather])
         yield f"{name}.invoke", lambda model=model: shown(model.invoke(ANSWER))
-        yield f"{name}.ainvoke", lambda model=model: shown(LOOP.run_until_complete(model.ainvoke(ANSWER)))
+        yield f"{name}.ainvoke", lambda model=model: shown(waited(model.ainvoke(ANSWER)))
         yield f"{name}.stream", lambda model=model: joined(list(model.stream(STREAM)))
-        yield f"{name}.astream", lambda model=model: joined(LOOP.run_until_complete(collected(model.astream(STREAM))))
+        yield f"{name}.astream", lambda model=model: joined(waited(collected(model.astream(STREAM))))
         yield f"{name}.tools", lambda tools=tools: shown(tools.invoke(TOOL))
         yield f"{name}.tools.stream", lambda tools=tools: joined(list(tools.stream(TOOL)))
         yield f"{name}.busy", lambda model=model: shown(model.invoke("Be busy."))
@@ -72,9 +43,4 @@ def calls():
     yield "openai.embed_documents", lambda: embeddings.embed_documents(["a", "b"])
 
 
-for name, call in calls():
-    try:
-        line = {"call": name, "result": call()}
-    except Exception as error:  # noqa: BLE001 - the test wants to see whatever a program would see
-        line = {"call": name, "error": f"{type(error).__name__}: {error}"}
-    print(json.dumps(line, sort_keys=True), flush=True)
+report(calls())

@@ -1,11 +1,11 @@
 //! Images built from Dockerfiles, without a daemon and without a registry.
 
 mod agents;
-mod parts;
+pub mod parts;
 mod programs;
 
-pub use agents::{aimock, langchain_node, langchain_python};
-pub use programs::{Programs, programs};
+pub use agents::{aimock, langchain_node, langchain_packages, langchain_python, provider};
+pub use programs::{Programs, postern, programs};
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -45,8 +45,8 @@ enum Name {
     LangchainPython,
     /// Node.js with LangChain.
     LangchainNode,
-    /// The mock provider.
-    Aimock,
+    /// The mock providers.
+    Provider,
 }
 
 impl Name {
@@ -60,7 +60,7 @@ impl Name {
             }
             Self::LangchainPython => vec![image::langchain_python(cache)?],
             Self::LangchainNode => vec![image::langchain_node(cache)?],
-            Self::Aimock => vec![image::aimock(cache)?],
+            Self::Provider => vec![image::provider(cache)?],
         })
     }
 }

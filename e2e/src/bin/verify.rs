@@ -96,6 +96,26 @@ const CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "policy",
+        why: "the demo's policy means what its table of cases says",
+        needs_cluster: false,
+        commands: |_| {
+            Ok(vec![cargo(&[
+                "run",
+                "--locked",
+                "--quiet",
+                "--package",
+                "postern-sidecar",
+                "--",
+                "policy",
+                "test",
+                "--filename=e2e/demo/identity.yaml",
+                "--filename=e2e/demo/policy.yaml",
+                "e2e/demo/cases.yaml",
+            ])])
+        },
+    },
+    Check {
         name: "chart",
         why: "the chart lints, and renders as its golden files say",
         needs_cluster: false,
@@ -106,6 +126,19 @@ const CHECKS: &[Check] = &[
         why: "botocore, moto, google-auth and an OAuth 2.0 server agree with what is put into requests",
         needs_cluster: false,
         commands: |_| Ok(vec![test(&["--package", "postern-e2e", "--test", "sign"])]),
+    },
+    Check {
+        name: "standard",
+        why: "LangChain's own tests end alike with the key and through the sidecar",
+        needs_cluster: false,
+        commands: |_| {
+            Ok(vec![test(&[
+                "--package",
+                "postern-e2e",
+                "--test",
+                "standard",
+            ])])
+        },
     },
     Check {
         name: "cluster",

@@ -17,10 +17,7 @@ pub fn langchain_python(cache: &Cache) -> Result<Image> {
     let directory = directory("langchain-python");
     let parts = [
         ("rootfs.tar", parts::debian(cache)?),
-        (
-            "site-packages",
-            parts::python(cache, &directory.join("requirements.txt"))?,
-        ),
+        ("site-packages", langchain_packages(cache)?),
     ];
     assemble(
         cache,
@@ -46,19 +43,34 @@ pub fn langchain_node(cache: &Cache) -> Result<Image> {
     assemble(cache, "langchain-node", &directory, &["Dockerfile"], &parts)
 }
 
-/// `localhost/aimock`: the mock provider behind TLS. `e2e/images/aimock/provider.mjs` says what it takes and prints.
-pub fn aimock(cache: &Cache) -> Result<Image> {
-    let directory = directory("aimock");
+/// The packages of [`langchain_python`], for a Python 3.11.
+pub fn langchain_packages(cache: &Cache) -> Result<Part> {
+    let requirements = directory("langchain-python").join("requirements.txt");
+    let why = "what an agent in Python runs on";
+    parts::python(cache, "langchain", why, &requirements)
+}
+
+/// `localhost/provider`: the mock providers behind TLS. `e2e/images/provider/provider.mjs` says what it takes and prints.
+pub fn provider(cache: &Cache) -> Result<Image> {
+    let directory = directory("provider");
+    let why = "plays the providers that are not there";
     let parts = [
         ("rootfs.tar", parts::debian(cache)?),
         ("node", parts::node()?),
+        ("node_modules", aimock(cache)?),
         (
-            "node_modules",
-            parts::node_modules(cache, "aimock", "plays the provider", &directory)?,
+            "site-packages",
+            parts::python(cache, "provider", why, &directory.join("requirements.txt"))?,
         ),
     ];
     let files = ["Dockerfile", "provider.mjs", "fixtures.json"];
-    assemble(cache, "aimock", &directory, &files, &parts)
+    assemble(cache, "provider", &directory, &files, &parts)
+}
+
+/// The `node_modules` with aimock, a mock of many providers.
+pub fn aimock(cache: &Cache) -> Result<Part> {
+    let why = "plays the providers that are not there";
+    parts::node_modules(cache, "provider", why, &directory("provider"))
 }
 
 fn directory(name: &str) -> PathBuf {

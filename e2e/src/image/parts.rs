@@ -12,8 +12,10 @@ use crate::progress::step;
 use crate::run;
 
 /// A part in the cache, and the name of what it was made from.
-pub(super) struct Part {
-    pub(super) path: PathBuf,
+#[derive(Debug)]
+pub struct Part {
+    /// Where it is.
+    pub path: PathBuf,
     pub(super) key: String,
 }
 
@@ -53,13 +55,16 @@ pub(super) fn debian(cache: &Cache) -> Result<Part> {
 }
 
 /// A directory with the packages that a requirements file pins, for the Python of [`debian`].
-pub(super) fn python(cache: &Cache, requirements: &Path) -> Result<Part> {
+pub fn python(cache: &Cache, name: &str, why: &str, requirements: &Path) -> Result<Part> {
     let options = [
         // Wheels for the image's Python, whatever Python runs pip.
         "--python-version=3.11",
         "--implementation=cp",
         "--platform=manylinux2014_x86_64",
+        "--platform=manylinux_2_28_x86_64",
         "--only-binary=:all:",
+        // A file names all that it needs, and no more.
+        "--no-deps",
         "--require-hashes",
         "--no-compile",
     ];
@@ -71,27 +76,23 @@ pub(super) fn python(cache: &Cache, requirements: &Path) -> Result<Part> {
             digest.text(option)
         })
         .short();
-    let path = cache.current("parts/python", &key, "", |path| {
-        step(
-            "LangChain for Python",
-            "what an agent in Python runs on",
-            || {
-                let mut pip = Command::new("python3");
-                pip.args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--disable-pip-version-check",
-                    "--root-user-action=ignore",
-                ]);
-                pip.args(options)
-                    .arg("--target")
-                    .arg(path)
-                    .arg("--requirement")
-                    .arg(requirements);
-                run::logged(&mut pip, &cache.path("log/pip.log"))
-            },
-        )
+    let path = cache.current(&format!("parts/python-{name}"), &key, "", |path| {
+        step(&format!("Python packages of {name}"), why, || {
+            let mut pip = Command::new("python3");
+            pip.args([
+                "-m",
+                "pip",
+                "install",
+                "--disable-pip-version-check",
+                "--root-user-action=ignore",
+            ]);
+            pip.args(options)
+                .arg("--target")
+                .arg(path)
+                .arg("--requirement")
+                .arg(requirements);
+            run::logged(&mut pip, &cache.path("log/pip.log"))
+        })
     })?;
     Ok(Part { path, key })
 }

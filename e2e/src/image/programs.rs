@@ -41,7 +41,13 @@ pub fn programs(cache: &Cache) -> Result<Programs> {
                     .args(["target", "add", TARGET])
                     .current_dir(workspace()),
             )?;
-            cargo()
+            cargo(&[
+                "--release",
+                "--target",
+                TARGET,
+                "--package",
+                "postern-operator",
+            ])
         },
     )?;
     let postern = find(&built, "postern")?;
@@ -63,18 +69,23 @@ struct Artifact {
     executable: Option<PathBuf>,
 }
 
-/// Runs the build, wherever the target directory is, and returns the programs that it made.
-fn cargo() -> Result<Vec<PathBuf>> {
+/// Builds `postern` for this machine, as tests are built, and returns where it is.
+pub fn postern() -> Result<PathBuf> {
+    Ok(find(&cargo(&[])?, "postern")?.to_owned())
+}
+
+/// Builds the sidecar and whatever else `arguments` say, wherever the target directory is, and returns the programs that it made.
+fn cargo(arguments: &[&str]) -> Result<Vec<PathBuf>> {
     let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "--locked", "--target", TARGET]);
-    cargo.args([
-        "--package",
-        "postern-operator",
-        "--package",
-        "postern-sidecar",
-        "--bins",
-    ]);
     cargo
+        .args([
+            "build",
+            "--locked",
+            "--bins",
+            "--package",
+            "postern-sidecar",
+        ])
+        .args(arguments)
         .args(["--message-format", "json-render-diagnostics"])
         .current_dir(workspace());
     Ok(run::output(&mut cargo)?

@@ -53,7 +53,7 @@ fn demo(home: &TempDir, arguments: &[&str]) -> Result<Shown> {
 /// The flags that name the images; the node has them, as if it had pulled them.
 fn images(house: &House) -> Result<Vec<String>> {
     let cache = Cache::open()?;
-    let provider = house.cluster.load(&image::aimock(&cache)?)?;
+    let provider = house.cluster.load(&image::provider(&cache)?)?;
     Ok([
         ("operator", &house.images.operator),
         ("sidecar", &house.images.sidecar),

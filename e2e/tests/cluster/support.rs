@@ -16,7 +16,7 @@ pub(crate) use postern_e2e::random;
 use postern_e2e::{Cache, House, Provider, image};
 
 pub(crate) use self::{
-    agents::{Agents, secret},
+    agents::{Agents, WHOLE_RUN, secret},
     api::{admit, create, talk},
     machine::Process,
     pods::{Agent, agent, container, deployment, direct, pod, resting, without_postern},

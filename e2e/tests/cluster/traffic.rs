@@ -4,7 +4,9 @@ use anyhow::Result;
 use postern_e2e::{Cache, image};
 use serde_json::{Value, json};
 
-use crate::support::{Agent, Agents, create, direct, ground, pod, secret, without_postern};
+use crate::support::{
+    Agent, Agents, WHOLE_RUN, create, direct, ground, pod, secret, without_postern,
+};
 
 /// The lines that a program printed, one a call.
 fn lines(printed: &str) -> Vec<Value> {
@@ -64,9 +66,7 @@ fn same_result_in(
         agents.received(&agents.openai)?.len() + agents.received(&agents.anthropic)?.len();
     assert_eq!(arrived, 2 * expected);
     // And none arrived with a placeholder, whoever made it.
-    let placeholders = ground()?
-        .provider
-        .received(std::time::Duration::from_secs(900))?;
+    let placeholders = ground()?.provider.received(WHOLE_RUN)?;
     let placeholders: Vec<_> = placeholders
         .iter()
         .filter(|request| {

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "IMAGE", requires = "context")]
     pub(crate) agent_image: Option<String>,
 
-    /// The mock provider's image (e2e/images/aimock).
+    /// The mock provider's image (e2e/images/provider).
     #[arg(long, value_name = "IMAGE", requires = "context")]
     pub(crate) provider_image: Option<String>,
 }

@@ -55,13 +55,14 @@ fn main() -> Result<ExitCode> {
 fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
     let cache = Cache::open()?;
     let cluster = cluster(args)?;
-    let (images, agent) = match pulled {
+    let (images, agent, postern) = match pulled {
         Some(pulled) => (
             Images {
                 operator: pulled.operator.clone(),
                 sidecar: pulled.sidecar.clone(),
             },
             pulled.agent.clone(),
+            None,
         ),
         None => (
             Images::build(&cluster, &cache)?,
@@ -70,6 +71,7 @@ fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
                 "Python and LangChain, nothing of Postern",
                 || cluster.load(&image::langchain_python(&cache)?),
             )?,
+            Some(image::programs(&cache)?.postern),
         ),
     };
     House::install(cluster.clone(), images)?;
@@ -82,7 +84,7 @@ fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
         "aimock, a mock of OpenAI's API that we did not write, over TLS",
         || match pulled {
             Some(pulled) => Provider::run(&cluster, NAMESPACE, &pulled.provider, &[]),
-            None => Provider::ensure(&cluster, NAMESPACE, &image::aimock(&cache)?, &[]),
+            None => Provider::ensure(&cluster, NAMESPACE, &image::provider(&cache)?, &[]),
         },
     )?;
 
@@ -105,7 +107,7 @@ fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
                 )
             };
             in_namespace(&story::KEY.replace("KEY", &key))?;
-            in_namespace(&story::IDENTITY.replace("NAMESPACE", NAMESPACE))?;
+            in_namespace(story::IDENTITY)?;
             in_namespace(story::POLICY)?;
             let program = house::root().join("e2e/demo/agent.py");
             cluster.kubectl([
@@ -166,6 +168,7 @@ fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
         provider: &provider,
         pod: &pod,
         key: &key,
+        postern: postern.as_deref(),
     })
 }
 

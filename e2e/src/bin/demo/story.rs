@@ -1,9 +1,9 @@
 //! Tells what happened, side by side.
 
-use std::time::Duration;
+use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use postern_e2e::{Cluster, Provider, house, provider::Received};
+use postern_e2e::{Cluster, Provider, house, provider::Received, run};
 use serde::Deserialize;
 
 use crate::{NAMESPACE, args::Args, say, search::search};
@@ -20,6 +20,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) provider: &'a Provider,
     pub(crate) pod: &'a str,
     pub(crate) key: &'a str,
+    /// The sidecar's program, where it was built here.
+    pub(crate) postern: Option<&'a Path>,
 }
 
 /// One line of the sidecar's access log.
@@ -45,6 +47,11 @@ pub(crate) fn tell(scene: &Scene<'_>) -> Result<()> {
     indented(&environment(scene)?);
     heading("the policy: e2e/demo/policy.yaml");
     indented(POLICY);
+    heading("what it means, case by case: postern policy test e2e/demo/cases.yaml");
+    match scene.postern {
+        Some(postern) => indented(&table(postern)?),
+        None => indented("left out: it needs the sidecar's program, which was not built here"),
+    }
     heading(
         "each call: what the program printed, what the sidecar decided (its log), what the provider received",
     );
@@ -53,6 +60,17 @@ pub(crate) fn tell(scene: &Scene<'_>) -> Result<()> {
     indented(&metrics(scene)?);
     heading("the key, in the program's container: environments, memory, files");
     searches(scene)
+}
+
+/// What `postern policy test` says of the policy. A case that is not as expected is an error.
+fn table(postern: &Path) -> Result<String> {
+    let demo = |file: &str| house::root().join("e2e/demo").join(file);
+    let mut command = Command::new(postern);
+    command.args(["policy", "test", "--filename"]);
+    command.arg(demo("identity.yaml"));
+    command.arg("--filename").arg(demo("policy.yaml"));
+    command.arg(demo("cases.yaml")).current_dir(house::root());
+    run::output(&mut command)
 }
 
 fn environment(scene: &Scene<'_>) -> Result<String> {

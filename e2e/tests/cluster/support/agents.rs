@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::{Agent, Turn, ground, random};
 
 /// Longer than all tests take.
-const WHOLE_RUN: Duration = Duration::from_secs(3600);
+pub(crate) const WHOLE_RUN: Duration = Duration::from_secs(3600);
 
 /// The namespace of one test.
 pub(crate) struct Agents {
