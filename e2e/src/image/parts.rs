@@ -1,4 +1,4 @@
-//! What the images of agents and provider are put together from, each part made once: Debian, Python and Node packages.
+//! What images and tests are put together from, each part made once: Debian, Python and Node packages.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -98,7 +98,7 @@ pub fn python(cache: &Cache, name: &str, why: &str, requirements: &Path) -> Resu
 }
 
 /// The `node_modules` that `package.json` and `package-lock.json` of a directory pin.
-pub(super) fn node_modules(cache: &Cache, name: &str, why: &str, from: &Path) -> Result<Part> {
+pub fn node_modules(cache: &Cache, name: &str, why: &str, from: &Path) -> Result<Part> {
     let files = ["package.json", "package-lock.json"];
     let mut digest = Digest::new();
     for file in files {

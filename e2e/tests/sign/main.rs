@@ -4,7 +4,6 @@
 //! Each question is a program in Python or JavaScript beside this file: it is the upstream and the caller, and the sidecar stands between. No cluster
 //! is needed.
 
-mod packages;
 mod program;
 mod sidecar;
 

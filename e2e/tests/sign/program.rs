@@ -2,19 +2,24 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 use anyhow::{Context as _, Result, ensure};
 use postern_e2e::{
-    Cache,
+    Cache, image,
     pki::{Authority, Subject},
 };
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{packages, sidecar::Sidecar};
+use crate::sidecar::Sidecar;
+
+/// Where the programs are, and what pins the packages that they are written with.
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sign")
+}
 
 /// A program that waits to be told.
 pub(crate) struct Program {
@@ -29,10 +34,13 @@ pub(crate) struct Program {
 impl Program {
     /// Starts `file`, in Python.
     pub(crate) fn python(cache: &Cache, file: &str) -> Result<Self> {
+        let why = "botocore, moto and google-auth";
+        let requirements = folder().join("requirements.txt");
+        let packages = image::parts::python(cache, "signers", why, &requirements)?;
         let mut command = Command::new("python3");
         command
-            .arg(packages::folder().join(file))
-            .env("PYTHONPATH", packages::python(cache)?)
+            .arg(folder().join(file))
+            .env("PYTHONPATH", packages.path)
             // botocore and moto look here for what a person has set up.
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_CONFIG_FILE", "/nowhere")
@@ -42,10 +50,10 @@ impl Program {
 
     /// Starts `file`, in JavaScript.
     pub(crate) fn node(cache: &Cache, file: &str) -> Result<Self> {
+        let why = "a certified OAuth 2.0 server";
+        let packages = image::parts::node_modules(cache, "signers", why, &folder().join("node"))?;
         let mut command = Command::new("node");
-        command
-            .arg(packages::folder().join(file))
-            .arg(packages::node(cache)?);
+        command.arg(folder().join(file)).arg(packages.path);
         Self::start(command)
     }
 
