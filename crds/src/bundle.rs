@@ -23,12 +23,15 @@ use crate::{
 mod tests;
 
 /// The newest format that this version reads and writes. 2 added what a reader of 1 does not know: to policies modes, models, operations,
-/// tools, expressions and limits; to identities prices and deployments.
-pub const FORMAT: u32 = 2;
+/// tools, expressions and limits; to identities prices and deployments. 3 added masks to policies.
+pub const FORMAT: u32 = 3;
 
 /// The oldest format that says all of `identity` and `policies`. A bundle is written in it, so that a sidecar from before an upgrade of the operator goes on
 /// with what it knows, is asked to be upgraded as soon as a policy says more, and never reads less than is meant.
 pub fn format(identity: &AgentIdentitySpec, policies: &[NamedPolicy]) -> u32 {
+    if policies.iter().any(|policy| policy.spec.response.is_some()) {
+        return 3;
+    }
     let is_plain = |policy: &NamedPolicy| {
         let EgressPolicySpec {
             target_refs: _,
@@ -36,6 +39,8 @@ pub fn format(identity: &AgentIdentitySpec, policies: &[NamedPolicy]) -> u32 {
             max_inspected_bytes,
             rules,
             limits,
+            // Asked for above.
+            response: _,
         } = &policy.spec;
         *mode == Mode::default()
             && max_inspected_bytes.is_none()

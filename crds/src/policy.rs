@@ -56,6 +56,12 @@
 //! does. `Allow`: the other way round. Where no rule allows and one would have done so, or where only such a doubt denies, the decision is
 //! [`Decision::Uninspected`].
 //!
+//! # Masks
+//!
+//! `response.mask` hides from the program what the texts of an answer say. Masks of all policies apply together ([`Policy::masks`]). Where two
+//! policies mask the same thing, one that enforces wins over one that observes, then the stronger style: `Remove` over `Label` over `Hash` over
+//! `Partial`; of a field, `Drop` over `Mask`. Of a policy that observes, what would be masked is counted.
+//!
 //! # Policies that observe
 //!
 //! Rules of policies in `mode: Observe` decide nothing: what is done is the result of the enforcing policies alone, and
@@ -72,6 +78,7 @@ mod fit;
 mod glob;
 mod label;
 mod limit;
+mod mask;
 mod needs;
 mod path;
 mod rule;
@@ -86,6 +93,8 @@ pub use fit::{unknown_credentials, unreachable_paths};
 pub use glob::Glob;
 pub(crate) use glob::MAX_BYTES as MAX_GLOB_BYTES;
 pub use limit::{BudgetExceeded, Limit, Measure};
+pub(crate) use mask::MAX_PATTERN_BYTES;
+pub use mask::{Field, MaskItem, Masked, Masks, Step, parse_pattern};
 pub use needs::Needs;
 pub use path::Pattern;
 pub use rule::Member;
@@ -96,6 +105,7 @@ pub struct Policy {
     /// Rules that deny before rules that allow, and among equals by name: the first that denies is the answer.
     rules: Vec<rule::Rule>,
     limits: Vec<Limit>,
+    masks: Masks,
     /// Some policy enforces.
     enforces: bool,
     /// Some policy observes.
@@ -149,6 +159,11 @@ impl Policy {
     /// The limits sorted by name, of enforcing and of observing policies.
     pub fn limits(&self) -> &[Limit] {
         &self.limits
+    }
+
+    /// What is masked in answers, by enforcing and observing policies.
+    pub fn masks(&self) -> &Masks {
+        &self.masks
     }
 
     /// How much of a body is read to decide about it; a longer one is [`Uninspected`](crate::facts::Content::Uninspected).

@@ -214,7 +214,7 @@ fn an_unknown_member_is_refused_where_it_could_narrow_a_rule() {
 }
 
 #[test]
-fn what_the_first_format_cannot_say_asks_for_a_reader_of_the_second() {
+fn what_a_format_cannot_say_asks_for_a_reader_of_the_next() {
     let identity = bundle().spec;
     let plain = bundle().policies;
     assert_eq!(format(&identity, &[]), 1);
@@ -253,6 +253,10 @@ fn what_the_first_format_cannot_say_asks_for_a_reader_of_the_second() {
             policy::compile(&policies).unwrap();
         }
     }
+    let mut document = serde_json::to_value(&plain).unwrap();
+    document[0]["spec"]["response"] = serde_json::json!({"mask": {"detectors": ["EMAIL"]}});
+    let policies: Vec<NamedPolicy> = serde_json::from_value(document).unwrap();
+    assert_eq!(format(&identity, &policies), 3);
     // The default, written out, is nothing new.
     let mut document = serde_json::to_value(&plain).unwrap();
     document[0]["spec"]["mode"] = "Enforce".into();

@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    Glob, Limit, METHODS, NamedPolicy, Pattern, Policy, RuleId, expression::Expression, label,
-    rule::Rule,
+    Glob, Limit, METHODS, Masks, NamedPolicy, Pattern, Policy, RuleId, expression::Expression,
+    label, rule::Rule,
 };
 use crate::{
     egress_policy::{Action, EgressPolicySpec, Mode, PolicyRule},
@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod limits;
+mod masks;
 
 /// What `maxInspectedBytes` can be: less than a kilobyte would leave most calls unread, and more than 64 MiB would cost too much memory a call.
 const INSPECTED_BYTES: RangeInclusive<u32> = 1024..=64 * 1024 * 1024;
@@ -58,6 +59,7 @@ impl Policy {
     fn add(&mut self, spec: &EgressPolicySpec, compiled: Compiled) {
         self.rules.extend(compiled.rules);
         self.limits.extend(compiled.limits);
+        self.masks.add(compiled.masks);
         match spec.mode {
             Mode::Enforce => self.enforces = true,
             Mode::Observe => self.observes = true,
@@ -82,6 +84,7 @@ pub fn check(spec: &EgressPolicySpec) -> Result<(), Vec<Violation>> {
 struct Compiled {
     rules: Vec<Rule>,
     limits: Vec<Limit>,
+    masks: Masks,
 }
 
 fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Compiled, Vec<Violation>> {
@@ -125,8 +128,13 @@ fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Compiled, Vec<Vi
         }
     }
     let limits = limits::compile(policy, spec.mode, &spec.limits, &mut violations);
+    let masks = masks::compile(spec.mode, spec.response.as_ref(), &mut violations);
     if violations.is_empty() {
-        Ok(Compiled { rules, limits })
+        Ok(Compiled {
+            rules,
+            limits,
+            masks,
+        })
     } else {
         Err(violations)
     }

@@ -211,3 +211,74 @@ fn a_body_is_read_only_where_it_may_change_the_decision() {
         assert_eq!(needs(&rules, Mode::Observe), expected, "{rules}");
     }
 }
+
+#[test]
+fn masks_of_several_policies_are_the_strongest_of_each_in_any_order() {
+    let policy = |name: &str, spec: &str| NamedPolicy {
+        name: name.into(),
+        generation: 0,
+        spec: crate::yaml::from_str(&format!(
+            "{{targetRefs: [{{kind: AgentIdentity, name: bot}}], {spec}}}"
+        ))
+        .unwrap(),
+    };
+    let hash = policy(
+        "hash",
+        "response: {mask: {style: Hash, detectors: [EMAIL, PHONE], phoneRegions: [DE],
+           fields: [{path: $.a, action: Mask}, {path: '$.b[*].c', action: Drop}]}}",
+    );
+    let label = policy(
+        "label",
+        "response: {mask: {detectors: [EMAIL], patterns: [{name: CASE, regex: 'C-[0-9]{2}', style: Partial}],
+           fields: [{path: $.a, action: Drop}]}}",
+    );
+    let observed = policy(
+        "observed",
+        "mode: Observe, response: {mask: {style: Remove, detectors: [EMAIL, IBAN], phoneRegions: [], patterns: [{name: CASE, regex: 'C-[0-9]{2}'}],
+           dictionaries: [{name: WORDS, words: [b, a]}]}}",
+    );
+    let mut found: Vec<Vec<String>> = Vec::new();
+    for order in [
+        [&hash, &label, &observed],
+        [&observed, &label, &hash],
+        [&label, &observed, &hash],
+    ] {
+        let policies: Vec<NamedPolicy> = order.into_iter().cloned().collect();
+        let policy = compile(&policies).unwrap();
+        let masks = policy.masks();
+        assert!(!masks.is_empty());
+        assert_eq!(masks.phone_regions.len(), 1);
+        let items = masks
+            .items
+            .iter()
+            .map(|item| format!("{} {:?} {}", item.what.name(), item.style, item.enforce));
+        let fields = masks
+            .fields
+            .iter()
+            .map(|field| format!("{:?} {:?}", field.path.len(), field.action));
+        let mut all: Vec<String> = items.chain(fields).collect();
+        all.sort();
+        found.push(all);
+    }
+    assert_eq!(
+        found[0],
+        [
+            "1 Drop",
+            "3 Drop",
+            "CASE Partial true",
+            "EMAIL Label true",
+            "IBAN Remove false",
+            "PHONE Hash true",
+            "WORDS Remove false",
+        ]
+    );
+    assert!(found.iter().all(|other| *other == found[0]), "{found:?}");
+    assert!(compile(&[]).unwrap().masks().is_empty());
+}
+
+#[test]
+fn a_boundary_of_words_in_a_pattern_is_one_of_ascii() {
+    let hir = parse_pattern(r"\b(?:a|\bc{2})\b").unwrap();
+    assert!(!hir.properties().look_set().contains_word_unicode());
+    assert!(hir.properties().look_set().contains_word_ascii());
+}
