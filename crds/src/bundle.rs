@@ -16,6 +16,7 @@ use crate::{
     price::{self, Prices},
     route::{self, Route},
     secret::Secret,
+    source::Shape,
     violation::Violation,
 };
 
@@ -183,6 +184,14 @@ impl Bundle {
         serde_json::to_writer(&mut *json, self)
             .expect("a bundle has string keys only, so it always serialises");
         json
+    }
+
+    /// What the secret of `credential` must look like.
+    pub fn shape_of(&self, credential: &str) -> Shape {
+        let mut credentials = self.spec.credentials.iter();
+        credentials
+            .find(|of_all| of_all.name == credential)
+            .map_or(Shape::Text, Shape::of)
     }
 
     /// The meaning of the bundle.

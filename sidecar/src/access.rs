@@ -146,6 +146,7 @@ pub(crate) struct Exchange {
     status: Option<u16>,
     sent: Arc<Sent>,
     received: u64,
+    echoed: bool,
     outcome: Outcome,
     failure: Option<String>,
 }
@@ -196,6 +197,7 @@ impl AccessLog {
             status: None,
             sent: Arc::default(),
             received: 0,
+            echoed: false,
             // What is true of a request that is dropped before its response is complete.
             outcome: Outcome::ClientAborted,
             failure: None,
@@ -290,6 +292,30 @@ impl Exchange {
             self.first_byte = Some(Instant::now());
         }
         self.received += bytes as u64;
+    }
+
+    /// So many secrets were taken out of the response. Told once, since one answer may be full of them.
+    pub(crate) fn echoed(&mut self, secrets: u64) {
+        if secrets == 0 {
+            return;
+        }
+        let label = RouteLabel {
+            route: self.route_label(),
+        };
+        self.log
+            .metrics
+            .secret_echoes
+            .get_or_create(&label)
+            .inc_by(secrets);
+        if !self.echoed {
+            self.echoed = true;
+            let request_id = self.id.to_str().unwrap_or_default();
+            tracing::warn!(
+                request_id,
+                credential = label.route,
+                "the upstream sent the secret back: it was taken out of the answer"
+            );
+        }
     }
 
     /// The response passed to its end.

@@ -4,4 +4,4 @@ mod request;
 mod response;
 
 pub(crate) use request::{CallerBody, RequestBody};
-pub(crate) use response::ResponseBody;
+pub(crate) use response::{ResponseBody, Stages};

@@ -32,6 +32,7 @@ mod meter;
 mod metrics;
 mod percent;
 mod proxy;
+mod scrub;
 mod snapshot;
 mod token;
 mod upstream;

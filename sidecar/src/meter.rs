@@ -213,7 +213,7 @@ impl Frames {
 }
 
 /// Whether an operation is paid by tokens, so that they are worth an estimate.
-pub(crate) fn has_tokens(operation: Operation) -> bool {
+fn has_tokens(operation: Operation) -> bool {
     matches!(
         operation,
         Operation::Chat | Operation::TextCompletion | Operation::Embeddings

@@ -118,6 +118,7 @@ pub(crate) struct Metrics {
     pub(crate) upstream_connects: Family<RouteLabel, Counter>,
     pub(crate) access_tokens: Family<AccessTokenLabels, Counter>,
     pub(crate) canaries: Family<RouteLabel, Counter>,
+    pub(crate) secret_echoes: Family<RouteLabel, Counter>,
     pub(crate) denials: Family<DenialLabels, Counter>,
     pub(crate) observed: Family<DenialLabels, Counter>,
     pub(crate) tokens: Family<TokenLabels, Counter>,
@@ -155,6 +156,7 @@ impl Metrics {
             upstream_connects: Family::default(),
             access_tokens: Family::default(),
             canaries: Family::default(),
+            secret_echoes: Family::default(),
             denials: Family::default(),
             observed: Family::default(),
             tokens: Family::default(),
@@ -205,6 +207,11 @@ impl Metrics {
             "placeholders_misplaced",
             "Requests refused because a placeholder stood where none belongs",
             metrics.canaries.clone(),
+        );
+        registry.register(
+            "secret_echo",
+            "Secrets that an upstream sent back, and that were taken out",
+            metrics.secret_echoes.clone(),
         );
         registry.register("denials", "Requests denied", metrics.denials.clone());
         registry.register(

@@ -10,11 +10,12 @@ use tokio::sync::watch;
 use crate::{
     access::{AccessLog, Exchange},
     answer,
-    body::{RequestBody, ResponseBody},
+    body::{RequestBody, ResponseBody, Stages},
     error::Error,
     limits::Limits,
     listener::HeadError,
     proxy::{authority::OwnNames, metering::Metering, path::NormalPath, policy::Subject},
+    scrub::Scrubber,
     snapshot::Snapshot,
     upstream::{Lease, Outgoing},
 };
@@ -73,13 +74,13 @@ impl Proxy {
             .log
             .begin(is_readable.then(|| request.method().clone()));
         match self.carry(head, request, &mut exchange).await {
-            Ok((mut response, lease, metering)) => {
+            Ok((mut response, lease, stages)) => {
                 response.headers_mut().insert(
                     HeaderName::from_static(REQUEST_ID_HEADER),
                     exchange.id().clone(),
                 );
                 exchange.answered(response.status().as_u16());
-                response.map(|body| ResponseBody::upstream(body, lease, metering, exchange))
+                response.map(|body| ResponseBody::upstream(body, lease, stages, exchange))
             }
             Err(error) => {
                 exchange.refused(&error);
@@ -104,7 +105,7 @@ impl Proxy {
         head: Result<(), HeadError>,
         request: Request<Incoming>,
         exchange: &mut Exchange,
-    ) -> Result<(Response<Incoming>, Lease, Metering), Error> {
+    ) -> Result<(Response<Incoming>, Lease, Stages), Error> {
         head?;
         let (mut parts, body) = request.into_parts();
         policy::check_method(&parts.method)?;
@@ -156,14 +157,14 @@ impl Proxy {
         );
         let accepts_trailers = headers::accepts_trailers(&parts.headers);
         headers::strip_request(&mut parts.headers);
-        metering::ask_for_plain_answer(&mut parts.headers, known.call.operation);
+        headers::ask_for_plain_answer(&mut parts.headers);
         let mut target = target(&upstream_path, parts.uri.query(), &binding.route)?;
         let mut head = inject::Head {
             method: &parts.method,
             target: &mut target,
             headers: &mut parts.headers,
         };
-        let body = inject::apply(&mut head, body, &binding, secret, now).await?; // the only reader of the secret's bytes
+        let injected = inject::apply(&mut head, body, &binding, secret, now).await?; // the only reader of the secret's bytes
 
         exchange.calling_upstream();
         let running = reservation.send();
@@ -174,7 +175,7 @@ impl Proxy {
                 headers: parts.headers,
                 accepts_trailers,
                 body: RequestBody::new(
-                    body,
+                    injected.body,
                     exchange.sent(),
                     Arc::clone(&binding.route.own_headers),
                 ),
@@ -203,7 +204,9 @@ impl Proxy {
             running,
         };
         let metering = Metering::new(subject, &mut response);
-        Ok((response, lease, metering))
+        let mut scrubber = Scrubber::new(injected.needles);
+        scrubber.head(&mut response);
+        Ok((response, lease, Stages { metering, scrubber }))
     }
 }
 

@@ -27,10 +27,7 @@ use std::{
 pub use args::Args;
 use assemble::Assembled;
 use credential::{Environment, Place};
-use postern_crds::{
-    Secret, Violation, route,
-    source::{self, Shape},
-};
+use postern_crds::{Secret, Violation, route, source};
 use signals::Signals;
 use summary::Tally;
 use tokio::sync::oneshot;
@@ -121,15 +118,10 @@ async fn execute(args: Args, environment: &Environment) -> Result<u8, Error> {
     } = assemble::assemble(&documents.taken, identity.as_deref(), secrets)
         .map_err(Error::Invalid)?;
     let name = format!("{}/{}", bundle.namespace, bundle.identity);
-    let shape_of = |name: &str| {
-        let mut credentials = bundle.spec.credentials.iter();
-        let credential = credentials.find(|credential| credential.name == name);
-        credential.map_or(Shape::Text, Shape::of)
-    };
     let held: Vec<Secret> = bundle
         .secrets
         .iter()
-        .flat_map(|(name, secret)| source::parts(&secret.value, shape_of(name)))
+        .flat_map(|(name, secret)| source::parts(&secret.value, bundle.shape_of(name)))
         .collect();
 
     let tally = Arc::new(Tally::default());

@@ -12,6 +12,7 @@ use postern_crds::{
 
 use crate::{
     proxy::canary::Canaries,
+    scrub::{Needles, Secrets},
     token,
     upstream::{Destination, Origin, Upstreams, tls::TrustError},
 };
@@ -49,6 +50,8 @@ pub(crate) struct Binding {
     pub(crate) origin: Result<Arc<Origin>, TrustError>,
     /// Where the token comes from that the secret buys, if it buys one.
     pub(crate) token: Option<Arc<token::Source>>,
+    /// What must not come back of the secret; `None` where it is too short to be looked for. What a token must not come back as is kept with it.
+    pub(crate) needles: Option<Arc<Needles>>,
 }
 
 impl Snapshot {
@@ -83,12 +86,17 @@ impl Snapshot {
                 None if wants_authority(&route.credential) => Err(TrustError::Missing),
                 pem => upstreams.origin(&Destination::of(&route), pem),
             };
+            let shape = bundle.shape_of(&route.credential);
             let secret = bundle.secrets.remove(&route.credential);
-            let token = match (&route.injection, &secret, &origin) {
-                (Injection::Token(token), Some(secret), Ok(_)) => upstreams
+            let secrets = secret
+                .as_ref()
+                .map(|secret| Secrets::of(&route, shape, &secret.value));
+            let needles = secrets.as_ref().and_then(|secrets| secrets.needles(None));
+            let token = match (&route.injection, &secret, secrets, &origin) {
+                (Injection::Token(token), Some(secret), Some(secrets), Ok(_)) => upstreams
                     .origin(&Destination::of_token(&route, token), pem)
                     .ok()
-                    .map(|server| tokens.source(&route.credential, token, secret, server)),
+                    .map(|server| tokens.source(&route.credential, token, secret, secrets, server)),
                 _ => None,
             };
             bindings.push(Arc::new(Binding {
@@ -96,6 +104,7 @@ impl Snapshot {
                 secret,
                 origin,
                 token,
+                needles,
                 route,
             }));
         }

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     metrics::{AccessTokenLabels, Metrics},
+    scrub::{Needles, Secrets},
     upstream::{Origin, SendError},
 };
 
@@ -71,11 +72,21 @@ impl Failure {
     }
 }
 
+/// A token.
+#[derive(Clone)]
+pub(crate) struct Bought {
+    /// The value of the header that carries it.
+    pub(crate) header: HeaderValue,
+    /// What must not come back of it, and of the secret that bought it.
+    pub(crate) needles: Option<Arc<Needles>>,
+}
+
 /// Where the token of one credential comes from.
 pub(crate) struct Source {
     credential: String,
     token: Token,
     secret: Secret,
+    secrets: Secrets,
     origin: Arc<Origin>,
     cache: Arc<Cache>,
     shared: Arc<Shared>,
@@ -102,12 +113,13 @@ impl Sources {
         }
     }
 
-    /// The source of `credential`, which asks for `token` at `origin` with `secret`.
+    /// The source of `credential`, which asks for `token` at `origin` with `secret`, of which `secrets` must not come back.
     pub(crate) fn source(
         &self,
         credential: &str,
         token: &Token,
         secret: &VersionedSecret,
+        secrets: Secrets,
         origin: Arc<Origin>,
     ) -> Arc<Source> {
         let mut sources = self
@@ -118,6 +130,7 @@ impl Sources {
         if let Some(source) = before
             && source.token == *token
             && source.secret == secret.value
+            && source.secrets == secrets
             && Arc::ptr_eq(&source.origin, &origin)
         {
             return source;
@@ -126,6 +139,7 @@ impl Sources {
             credential: credential.to_owned(),
             token: token.clone(),
             secret: secret.value.clone(),
+            secrets,
             origin,
             cache: Arc::default(),
             shared: Arc::clone(&self.shared),
@@ -137,11 +151,11 @@ impl Sources {
 }
 
 impl Source {
-    /// The value of the header that carries the token, fetched if need be.
+    /// The token, fetched if need be.
     ///
     /// # Errors
     /// [`Failure`], the same for all calls that waited for the same fetch.
-    pub(crate) async fn current(self: &Arc<Self>) -> Result<HeaderValue, Failure> {
+    pub(crate) async fn current(self: &Arc<Self>) -> Result<Bought, Failure> {
         self.cache.current(|turn| self.fetch(turn)).await
     }
 
@@ -179,7 +193,13 @@ impl Source {
                 outcome,
             };
             this.shared.metrics.access_tokens.get_or_create(&labels).inc();
-            turn.end(fetched.map(|answer| (answer.value, answer.lifetime)));
+            turn.end(fetched.map(|answer| {
+                let bought = Bought {
+                    header: answer.value,
+                    needles: this.secrets.needles(Some(&answer.token)),
+                };
+                (bought, answer.lifetime)
+            }));
         });
     }
 

@@ -1,4 +1,4 @@
-//! A response's body: frame by frame, never collected, and metered on the way.
+//! A response's body: frame by frame, never collected, metered on the way, and searched for the secret.
 
 use std::{
     pin::Pin,
@@ -15,6 +15,7 @@ use crate::{
         headers,
         metering::{Metering, Passed},
     },
+    scrub::Scrubber,
     upstream::Lease,
 };
 
@@ -35,11 +36,19 @@ enum Source {
     Upstream(Passing),
 }
 
-/// An upstream's body, the place on its connection, and the meter that reads it.
+/// What a response passes, in this order.
+pub(crate) struct Stages {
+    /// Reads what it used.
+    pub(crate) metering: Metering,
+    /// Takes the secret out. The last, so that nothing after it brings one back.
+    pub(crate) scrubber: Scrubber,
+}
+
+/// An upstream's body, the place on its connection, and what it passes.
 struct Passing {
     /// Absent once it is over, or cut off.
     body: Option<(Incoming, Lease)>,
-    metering: Metering,
+    stages: Stages,
     /// Trailers that wait until what was held back before them is gone.
     trailers: Option<Frame<Bytes>>,
 }
@@ -57,17 +66,34 @@ impl ResponseBody {
     pub(crate) fn upstream(
         body: Incoming,
         lease: Lease,
-        metering: Metering,
+        stages: Stages,
         exchange: Exchange,
     ) -> Self {
         Self {
             inner: Source::Upstream(Passing {
                 body: Some((body, lease)),
-                metering,
+                stages,
                 trailers: None,
             }),
             exchange,
         }
+    }
+}
+
+impl Stages {
+    /// What of `data` the caller gets now.
+    fn pass(&mut self, data: Bytes) -> Passed {
+        match self.metering.pass(data) {
+            Passed::More(data) => Passed::More(self.scrubber.push(data)),
+            Passed::Last(data, limit) => Passed::Last(self.scrubber.finish(data), limit),
+        }
+    }
+
+    /// What was held back, once the upstream's body is over.
+    fn rest(&mut self) -> Option<Bytes> {
+        let rest = self.metering.rest().unwrap_or_default();
+        let rest = self.scrubber.finish(rest);
+        (!rest.is_empty()).then_some(rest)
     }
 }
 
@@ -81,12 +107,13 @@ impl Passing {
             let frame = match ready!(Pin::new(body).poll_frame(cx)) {
                 None => {
                     self.body = None;
-                    if let Some(rest) = self.metering.rest() {
+                    if let Some(rest) = self.stages.rest() {
                         return Poll::Ready(Some(Ok(Frame::data(rest))));
                     }
                     break;
                 }
-                // The error is handed on, so that hyper breaks the caller's stream off too: a clean end would look like a whole answer.
+                // The error is handed on, so that hyper breaks the caller's stream off too: a clean end would look like a whole answer. What is
+                // held back goes with it.
                 Some(Err(error)) => {
                     exchange.broke_off(&error);
                     return Poll::Ready(Some(Err(error)));
@@ -94,7 +121,7 @@ impl Passing {
                 Some(Ok(frame)) => frame,
             };
             match frame.into_data() {
-                Ok(data) => match self.metering.pass(data) {
+                Ok(data) => match self.stages.pass(data) {
                     // Held back. An upstream's empty frames need not go on either.
                     Passed::More(data) if data.is_empty() => {}
                     Passed::More(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
@@ -108,8 +135,9 @@ impl Passing {
                 Err(mut frame) => {
                     if let Some(trailers) = frame.trailers_mut() {
                         headers::strip_trailers(trailers);
+                        self.stages.scrubber.headers(trailers);
                     }
-                    match self.metering.rest() {
+                    match self.stages.rest() {
                         None => return Poll::Ready(Some(Ok(frame))),
                         Some(rest) => {
                             self.trailers = Some(frame);
@@ -126,8 +154,29 @@ impl Passing {
     fn is_over(&self) -> bool {
         match &self.body {
             None => self.trailers.is_none(),
-            Some((body, _)) => body.is_end_stream() && !self.metering.changes_length(),
+            Some((body, _)) => {
+                body.is_end_stream()
+                    && !self.stages.metering.changes_length()
+                    && self.stages.scrubber.held() == 0
+            }
         }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let Some((body, _)) = &self.body else {
+            return SizeHint::default();
+        };
+        if self.stages.metering.changes_length() {
+            return SizeHint::default();
+        }
+        // What is held back comes beside what is still to come; what takes a secret's place is as long as it.
+        let held = self.stages.scrubber.held() as u64;
+        let mut hint = body.size_hint();
+        if let Some(upper) = hint.upper() {
+            hint.set_upper(upper + held);
+        }
+        hint.set_lower(hint.lower() + held);
+        hint
     }
 }
 
@@ -142,7 +191,11 @@ impl Body for ResponseBody {
         let this = &mut *self;
         let frame = match &mut this.inner {
             Source::Own(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
-            Source::Upstream(passing) => ready!(passing.poll(cx, &mut this.exchange)),
+            Source::Upstream(passing) => {
+                let frame = passing.poll(cx, &mut this.exchange);
+                this.exchange.echoed(passing.stages.scrubber.take_found());
+                ready!(frame)
+            }
         };
         match &frame {
             None => this.exchange.completed(),
@@ -168,10 +221,7 @@ impl Body for ResponseBody {
             Source::Own(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
-            Source::Upstream(passing) => match &passing.body {
-                Some((body, _)) if !passing.metering.changes_length() => body.size_hint(),
-                _ => SizeHint::default(),
-            },
+            Source::Upstream(passing) => passing.size_hint(),
         }
     }
 }
@@ -182,10 +232,18 @@ impl Drop for ResponseBody {
         if self.is_end_stream() {
             self.exchange.completed();
         }
-        if let Source::Upstream(passing) = &mut self.inner
-            && let Some(used) = passing.metering.finish(self.exchange.is_complete())
-        {
+        let Source::Upstream(passing) = &mut self.inner else {
+            return;
+        };
+        let Stages { metering, scrubber } = &mut passing.stages;
+        if let Some(mut used) = metering.finish(self.exchange.is_complete()) {
+            // The upstream's own words, which are logged.
+            for word in used.model.iter_mut().chain(&mut used.finish_reasons) {
+                scrubber.text(word);
+            }
             self.exchange.used(used);
         }
+        // Of a head whose body nobody asked for, too.
+        self.exchange.echoed(scrubber.take_found());
     }
 }

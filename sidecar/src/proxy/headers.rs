@@ -1,6 +1,6 @@
 //! Which headers belong to one connection and not to the message, and so go no further, in either direction.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Hop-by-hop headers: RFC 9110 section 7.6.1 and the older names that clients still send. `Trailer` is none of them.
 const HOP_BY_HOP: [HeaderName; 9] = [
@@ -36,6 +36,14 @@ pub(crate) fn strip_request(headers: &mut HeaderMap) {
         headers.remove(name);
     }
     remove_prefixes(headers, &[OURS, "x-forwarded-"]);
+}
+
+/// Asks for an answer without compression. Under one, nobody here could read what the call used, nor see the secret in what comes back.
+pub(crate) fn ask_for_plain_answer(headers: &mut HeaderMap) {
+    headers.insert(
+        header::ACCEPT_ENCODING,
+        HeaderValue::from_static("identity"),
+    );
 }
 
 /// Takes out of a response what the caller must not get: hop-by-hop headers, `Alt-Svc`, which invites it to go around us, and anything

@@ -1,5 +1,5 @@
 //! Puts the real credential in the caller's stead. *Architecture invariant: the only place that reads a secret's bytes, with
-//! `token`, which buys with them what is put in here.*
+//! `token`, which buys with them what is put in here, and `scrub`, which looks for them in what comes back.*
 
 use std::{sync::Arc, time::SystemTime};
 
@@ -14,7 +14,9 @@ use zeroize::Zeroizing;
 
 use self::aws::{Payload, Scope};
 use super::caller;
-use crate::{body::CallerBody, error::Error, snapshot::Binding, token, wiped};
+use crate::{
+    body::CallerBody, error::Error, scrub::Needles, snapshot::Binding, token::Bought, wiped,
+};
 
 mod aws;
 mod hmac;
@@ -35,8 +37,15 @@ pub(crate) struct Head<'a> {
     pub(crate) headers: &'a mut HeaderMap,
 }
 
-/// Removes the caller's credentials from the headers of `head` and puts the route's own into it. Returns the body, which was read where the
-/// credential depends on it.
+/// What there is once the credential is in the head.
+pub(crate) struct Injected {
+    /// The body, which was read where the credential depends on it.
+    pub(crate) body: CallerBody,
+    /// What must not come back. `None` where it is too short to be looked for.
+    pub(crate) needles: Option<Arc<Needles>>,
+}
+
+/// Removes the caller's credentials from the headers of `head` and puts the route's own into it.
 ///
 /// # Errors
 /// [`Error::CredentialUnusable`] when the secret cannot be sent as the route wants it; [`Error::Token`] when it bought no token; [`Error::Unsignable`] and [`Error::BodyBroken`] when the
@@ -47,16 +56,17 @@ pub(crate) async fn apply(
     binding: &Binding,
     secret: &Secret,
     now: SystemTime,
-) -> Result<CallerBody, Error> {
-    place(
-        head,
-        body,
-        &binding.route,
-        secret,
-        binding.token.as_ref(),
-        now,
-    )
-    .await
+) -> Result<Injected, Error> {
+    let bought = match &binding.token {
+        Some(token) => Some(token.current().await?),
+        None => None,
+    };
+    let body = place(head, body, &binding.route, secret, bought.as_ref(), now).await?;
+    let needles = match bought {
+        Some(bought) => bought.needles,
+        None => binding.needles.clone(),
+    };
+    Ok(Injected { body, needles })
 }
 
 async fn place(
@@ -64,7 +74,7 @@ async fn place(
     body: CallerBody,
     route: &Route,
     secret: &Secret,
-    token: Option<&Arc<token::Source>>,
+    bought: Option<&Bought>,
     now: SystemTime,
 ) -> Result<CallerBody, Error> {
     let body = if route.needs_body() {
@@ -108,8 +118,8 @@ async fn place(
             aws::sign(head, host, payload, &keys, Scope { service, region }, now)?;
         }
         Injection::Token(spec) => {
-            let token = token.ok_or(Error::CredentialUnusable)?.current().await?;
-            head.headers.insert(&spec.header, token);
+            let bought = bought.ok_or(Error::CredentialUnusable)?;
+            head.headers.insert(&spec.header, bought.header.clone());
         }
         Injection::Hmac(spec) => {
             let secret = fit(secret, Shape::Key(spec.key_encoding))?;

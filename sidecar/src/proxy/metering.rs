@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, header};
+use http::{Response, header};
 use postern_crds::{
     Route,
-    facts::{Call, Model, Models, Operation},
+    facts::{Call, Model, Models},
     money::Usd,
     policy::RuleId,
     price::Listed,
@@ -19,23 +19,13 @@ use crate::{
     body::CallerBody,
     limits::{Draw, Running},
     meter::{
-        self, Meter, Metered,
+        Meter, Metered,
         ending::{Cut, Ending},
         stream_usage::{self, UsageFilter},
     },
     snapshot::{Binding, Snapshot},
     upstream::SendError,
 };
-
-/// Asks for an answer that can be read, where it says what the call used.
-pub(crate) fn ask_for_plain_answer(headers: &mut HeaderMap, operation: Operation) {
-    if meter::has_tokens(operation) {
-        headers.insert(
-            header::ACCEPT_ENCODING,
-            HeaderValue::from_static("identity"),
-        );
-    }
-}
 
 /// Asks for the usage of a stream that would not say it, where its provider can be asked. Returns whether the answer has more in it now than the
 /// caller wants.

@@ -17,9 +17,10 @@ const MAX_BYTES: usize = 64 * 1024;
 /// Of a token whose server does not say. It should, and if not, document it: we cannot read that.
 const ASSUMED_LIFETIME: Duration = Duration::from_secs(300);
 
-/// A token as it is sent, and how long it lives.
+/// A token, as it is sent and as it is, and how long it lives.
 pub(super) struct Fetched {
     pub(super) value: HeaderValue,
+    pub(super) token: Zeroizing<String>,
     pub(super) lifetime: Duration,
 }
 
@@ -120,7 +121,11 @@ fn accept(body: &[u8], token: &Token, now: SystemTime) -> Result<Fetched, Failur
         .unwrap_or(ASSUMED_LIFETIME);
     let value = wiped::header(&[token.prefix.as_bytes(), text.as_bytes()])
         .map_err(|_| Failure::Answer("its token is longer than a header can be"))?;
-    Ok(Fetched { value, lifetime })
+    Ok(Fetched {
+        value,
+        token: text,
+        lifetime,
+    })
 }
 
 /// The error code of an answer, where it is one of section 5.2 or of RFC 7523: any other word might be the server's quoting of what it got.

@@ -5,10 +5,9 @@ use std::{
     time::Duration,
 };
 
-use http::HeaderValue;
 use tokio::{sync::watch, time::Instant};
 
-use super::Failure;
+use super::{Bought, Failure};
 
 /// After a fetch that failed, the next one waits for this long, and twice as long each time.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -38,7 +37,7 @@ struct State {
 
 /// A token with its times.
 struct Held {
-    value: HeaderValue,
+    bought: Bought,
     renew_at: Instant,
     unusable_at: Instant,
 }
@@ -53,9 +52,9 @@ struct Failed {
 /// What a call finds.
 enum Found {
     /// A token.
-    Token(HeaderValue),
+    Token(Bought),
     /// A token that is to be renewed by whoever found it so.
-    Renewable(HeaderValue),
+    Renewable(Bought),
     /// Nothing, and nobody who fetches it.
     Nothing,
     /// Nothing yet.
@@ -82,19 +81,16 @@ impl Default for Cache {
 
 impl Cache {
     /// The token. `fetch` is given the turn where it is time to fetch another one, and returns at once.
-    pub(super) async fn current(
-        self: &Arc<Self>,
-        fetch: impl Fn(Turn),
-    ) -> Result<HeaderValue, Failure> {
+    pub(super) async fn current(self: &Arc<Self>, fetch: impl Fn(Turn)) -> Result<Bought, Failure> {
         // From before the first look, so that no end is missed.
         let mut ended = self.ended.subscribe();
         loop {
             let now = Instant::now();
             match self.look(now) {
-                Found::Token(value) => return Ok(value),
-                Found::Renewable(value) => {
+                Found::Token(bought) => return Ok(bought),
+                Found::Renewable(bought) => {
                     fetch(self.turn(now));
-                    return Ok(value);
+                    return Ok(bought);
                 }
                 Found::Failed(failure) => return Err(failure),
                 Found::Nothing => fetch(self.turn(now)),
@@ -129,13 +125,13 @@ impl Cache {
             .token
             .as_ref()
             .filter(|token| now < token.unusable_at)
-            .map(|token| (token.value.clone(), now >= token.renew_at));
+            .map(|token| (token.bought.clone(), now >= token.renew_at));
         match usable {
-            Some((value, true)) if may_fetch => {
+            Some((bought, true)) if may_fetch => {
                 state.is_fetching = true;
-                Found::Renewable(value)
+                Found::Renewable(bought)
             }
-            Some((value, _)) => Found::Token(value),
+            Some((bought, _)) => Found::Token(bought),
             None if may_fetch => {
                 state.is_fetching = true;
                 Found::Nothing
@@ -163,23 +159,23 @@ impl Cache {
 
 impl Turn {
     /// Ends the turn with a token and how long it lives from when it was asked for, or with none.
-    pub(super) fn end(mut self, fetched: Result<(HeaderValue, Duration), Failure>) {
+    pub(super) fn end(mut self, fetched: Result<(Bought, Duration), Failure>) {
         self.settle(fetched);
     }
 
-    fn settle(&mut self, fetched: Result<(HeaderValue, Duration), Failure>) {
+    fn settle(&mut self, fetched: Result<(Bought, Duration), Failure>) {
         self.has_ended = true;
         let mut state = self.cache.lock();
         state.is_fetching = false;
         match fetched {
-            Ok((value, lifetime)) => {
+            Ok((bought, lifetime)) => {
                 // A server that gives out tokens without a life does not mean that; the calls that wait for one get it.
                 let lifetime = lifetime.max(Duration::from_secs(1));
                 let good = lifetime - LONGEST_MARGIN.min(lifetime / 10);
                 let lead = LONGEST_LEAD.min(good / 5);
                 state.failure = None;
                 state.token = Some(Held {
-                    value,
+                    bought,
                     renew_at: self.began + (good - lead),
                     unusable_at: self.began + good,
                 });

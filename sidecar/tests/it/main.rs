@@ -11,6 +11,7 @@ mod inject;
 mod lifecycle;
 mod limits;
 mod process;
+mod scrub;
 mod secrecy;
 mod smuggling;
 mod stream;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use http::HeaderValue;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -25,8 +26,11 @@ impl Server {
             turn.end(if is_down.load(Ordering::SeqCst) {
                 Err(Failure::Timeout)
             } else {
-                let value = HeaderValue::from_str(&format!("token-{number}")).unwrap();
-                Ok((value, LIFETIME))
+                let bought = Bought {
+                    header: HeaderValue::from_str(&format!("token-{number}")).unwrap(),
+                    needles: None,
+                };
+                Ok((bought, LIFETIME))
             });
         });
     }
@@ -36,8 +40,8 @@ impl Server {
     }
 
     async fn token(&self, cache: &Arc<Cache>) -> Result<String, Failure> {
-        let value = cache.current(|turn| self.answer(turn)).await?;
-        Ok(value.to_str().unwrap().to_owned())
+        let bought = cache.current(|turn| self.answer(turn)).await?;
+        Ok(bought.header.to_str().unwrap().to_owned())
     }
 }
 
