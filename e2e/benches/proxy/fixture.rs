@@ -1,22 +1,26 @@
-//! The one call that every entrant carries: what the caller sends, what the provider must see, what comes back.
+//! The calls that every entrant carries: what the caller sends, what the provider must see, what comes back.
 
-use anyhow::{Result, ensure};
+mod call;
+mod events;
+mod meaning;
+
+use anyhow::{Context, Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use hyper::body::Bytes;
-use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use serde_json::{Value, json};
+use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
-/// Bytes of each body.
-const BODY: usize = 1024;
+pub(crate) use call::{Answer, Call, EVENT_GAP, Kind, Usage};
+
 /// The path as the provider knows it.
 pub(crate) const PATH: &str = "/v1/chat/completions";
-/// The first segment by which the proxies know the provider.
+/// The first segment by which nginx and the sidecar know the provider.
 pub(crate) const ROUTE: &str = "openai";
-/// A path that neither proxy may let through.
+/// A path that no proxy may let through.
 pub(crate) const FORBIDDEN_PATH: &str = "/v1/files";
+/// The model of every call.
+pub(crate) const MODEL: &str = "gpt-4o-mini";
 
-// As many and as long headers as the provider's own library sends and its service returns: parsing them is part of a proxy's work.
-const REQUEST_HEADERS: &[(&str, &str)] = &[
+/// As many and as long headers as the provider's own library sends: parsing them is part of a proxy's work.
+pub(crate) const REQUEST_HEADERS: &[(&str, &str)] = &[
     ("accept", "application/json"),
     ("accept-encoding", "gzip, deflate"),
     ("content-type", "application/json"),
@@ -31,42 +35,29 @@ const REQUEST_HEADERS: &[(&str, &str)] = &[
     ("x-stainless-retry-count", "0"),
     ("x-stainless-read-timeout", "600"),
 ];
-const RESPONSE_HEADERS: &[(&str, &str)] = &[
-    ("content-type", "application/json"),
-    ("openai-organization", "org-example"),
-    ("openai-processing-ms", "412"),
-    ("openai-version", "2020-10-01"),
-    ("x-ratelimit-limit-requests", "10000"),
-    ("x-ratelimit-limit-tokens", "2000000"),
-    ("x-ratelimit-remaining-requests", "9999"),
-    ("x-ratelimit-remaining-tokens", "1999000"),
-    ("x-ratelimit-reset-requests", "6ms"),
-    ("x-ratelimit-reset-tokens", "30ms"),
-    ("x-request-id", "req_2f6c1b1f4d0c4a6c9d1f3c0b7a5e8d21"),
-    (
-        "strict-transport-security",
-        "max-age=31536000; includeSubDomains; preload",
-    ),
-];
 
-/// The call.
+/// How much of a call an entrant keeps as it was.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Fidelity {
+    /// Every byte of both bodies, but for a question after usage that is asked and answered without the caller.
+    Bytes,
+    /// What the bodies say: the entrant reads them and writes them anew.
+    Meaning,
+}
+
+/// The calls, and who may know which secret.
 pub(crate) struct Fixture {
     /// The provider's key: only a direct call and the proxies hold it.
     pub(crate) key: String,
     /// What the caller sends through a proxy.
     pub(crate) placeholder: String,
-    /// Headers of the request, without `Host` and `Authorization`.
-    pub(crate) request_headers: &'static [(&'static str, &'static str)],
-    /// Body of the request.
-    pub(crate) request: Bytes,
-    /// Headers of the response.
-    pub(crate) response_headers: HeaderMap,
-    /// Body of the response.
-    pub(crate) response: Bytes,
+    json: Call,
+    large: Call,
+    sse: Call,
 }
 
 impl Fixture {
-    /// The call of a caller that holds `placeholder`.
+    /// The calls of a caller that holds `placeholder`.
     pub(crate) fn new(placeholder: String) -> Result<Self> {
         Ok(Self {
             key: format!(
@@ -74,94 +65,63 @@ impl Fixture {
                 BASE64_STANDARD.encode("the provider's own key of this benchmark")
             ),
             placeholder,
-            request_headers: REQUEST_HEADERS,
-            request: padded(|text| {
-                json!({
-                    "model": "gpt-4o-mini",
-                    "messages": [
-                        {"role": "system", "content": "You are a helpful assistant."},
-                        {"role": "user", "content": text},
-                    ],
-                    "max_tokens": 256,
-                    "temperature": 0.2,
-                })
-            })?,
-            response_headers: headers(RESPONSE_HEADERS),
-            response: padded(|text| {
-                json!({
-                    "id": "chatcmpl-C0FFEEC0FFEEC0FFEEC0FFEE",
-                    "object": "chat.completion",
-                    "created": 1_767_225_600,
-                    "model": "gpt-4o-mini-2024-07-18",
-                    "choices": [{
-                        "index": 0,
-                        "message": {"role": "assistant", "content": text, "refusal": null},
-                        "logprobs": null,
-                        "finish_reason": "stop",
-                    }],
-                    "usage": {"prompt_tokens": 120, "completion_tokens": 96, "total_tokens": 216},
-                })
-            })?,
+            json: Call::in_one_piece(Kind::Json)?,
+            large: Call::in_one_piece(Kind::Large)?,
+            sse: Call::by_events()?,
         })
     }
 
-    /// What is wrong with a request that reached the provider.
-    pub(crate) fn complaint(
+    /// The call that is answered in this way.
+    pub(crate) fn call(&self, kind: Kind) -> &Call {
+        match kind {
+            Kind::Json => &self.json,
+            Kind::Large => &self.large,
+            Kind::Sse => &self.sse,
+        }
+    }
+
+    /// What the provider answers to a request that came over an entrant of this `fidelity`.
+    ///
+    /// # Errors
+    /// What is wrong with the request.
+    pub(crate) fn answer(
         &self,
         method: &str,
         path: &str,
         headers: &HeaderMap,
         body: &[u8],
-    ) -> Option<String> {
+        fidelity: Fidelity,
+    ) -> Result<&Answer> {
+        ensure!((method, path) == ("POST", PATH), "{method} {path}");
         let credentials: Vec<_> = headers
             .get_all(AUTHORIZATION)
             .iter()
             .map(HeaderValue::as_bytes)
             .collect();
         let expected = format!("Bearer {}", self.key);
-        match () {
-            () if method != "POST" => Some(format!("method {method}")),
-            () if path != PATH => Some(format!("path {path}")),
-            () if credentials != [expected.as_bytes()] => {
-                Some("not exactly the provider's key".into())
+        ensure!(
+            credentials == [expected.as_bytes()],
+            "not exactly the provider's key"
+        );
+        let placeholder = self.placeholder.as_bytes();
+        ensure!(
+            !headers
+                .values()
+                .any(|value| contains(value.as_bytes(), placeholder)),
+            "the caller's placeholder"
+        );
+        let mut calls = [&self.json, &self.large, &self.sse].into_iter();
+        let found = match fidelity {
+            Fidelity::Bytes => calls.find_map(|call| call.answer_to(body)),
+            Fidelity::Meaning => {
+                let said = meaning::parse(body)?;
+                calls.find_map(|call| call.answer_to_meaning(&said))
             }
-            () if headers
-                .iter()
-                .any(|(_, value)| contains(value.as_bytes(), self.placeholder.as_bytes())) =>
-            {
-                Some("the caller's placeholder".into())
-            }
-            () if body != self.request => {
-                Some(format!("a body of {} bytes, not the caller's", body.len()))
-            }
-            () => None,
-        }
+        };
+        found.with_context(|| format!("a body of {} bytes, not the caller's", body.len()))
     }
-}
-
-fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-    let pair = |&(name, value)| {
-        (
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        )
-    };
-    pairs.iter().map(pair).collect()
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
-}
-
-/// The document that `shape` makes around a text so long that the whole has [`BODY`] bytes.
-fn padded(shape: impl Fn(&str) -> Value) -> Result<Bytes> {
-    let words = "How many pods does it take to change a light bulb? ".repeat(BODY / 8);
-    let empty = shape("").to_string().len();
-    let document = shape(&words[..BODY - empty]).to_string();
-    ensure!(
-        document.len() == BODY,
-        "the body has {} bytes",
-        document.len()
-    );
-    Ok(document.into())
 }

@@ -1,26 +1,23 @@
-//! Callers that wait for each answer before they ask again, over connections that stay open.
-//!
-//! They write HTTP/1.1 by hand: load and upstream share a core, so what a caller spends lowers the rate at which a proxy can be asked.
+//! Callers over connections that stay open: each waits for its answer before it asks again, at once or when the next call is due.
+
+mod answer;
+mod caller;
+mod pace;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use hyper::body::Bytes;
 use hyper::header::{CONTENT_LENGTH, HOST};
 use rustls::pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 
-use crate::fixture::Fixture;
-
-/// Room for an answer's head and body.
-const ANSWER: usize = 16 * 1024;
-/// The most headers that an answer may have.
-const HEADERS: usize = 64;
+use crate::fixture::{Fidelity, Fixture, Kind, REQUEST_HEADERS};
+use caller::Caller;
+use pace::Pace;
 
 /// How callers reach the provider.
 pub(crate) struct Way {
@@ -34,6 +31,28 @@ pub(crate) struct Way {
     pub(crate) host: String,
     /// The secret in the `Authorization` header.
     pub(crate) secret: String,
+    /// Headers that only this way needs, or has with another value.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// How much of an answer arrives as it was.
+    pub(crate) fidelity: Fidelity,
+}
+
+/// What the callers of one run saw.
+#[derive(Default)]
+pub(crate) struct Times {
+    /// Each call.
+    pub(crate) calls: Vec<Timing>,
+    /// From one read of a body to the next, of all calls: what a person waits between two words.
+    pub(crate) gaps: Vec<Duration>,
+}
+
+/// How long one call took, from when its time counts.
+#[derive(Clone, Copy)]
+pub(crate) struct Timing {
+    /// Until the first byte of the answer's body was read.
+    pub(crate) first: Duration,
+    /// Until the last was.
+    pub(crate) whole: Duration,
 }
 
 /// Open connections, each with its caller.
@@ -41,32 +60,52 @@ pub(crate) struct Load {
     callers: Vec<Caller>,
     request: Arc<Vec<u8>>,
     fixture: Arc<Fixture>,
+    kind: Kind,
+    fidelity: Fidelity,
 }
 
 impl Way {
     /// The request for a provider's `path`, as it stands on the connection.
-    fn request(&self, path: &str, fixture: &Fixture) -> Vec<u8> {
+    fn request(&self, path: &str, body: &[u8]) -> Vec<u8> {
         let mut text = format!(
             "POST {}{path} HTTP/1.1\r\n{HOST}: {}\r\nauthorization: Bearer {}\r\n{CONTENT_LENGTH}: {}\r\n",
             self.prefix,
             self.host,
             self.secret,
-            fixture.request.len()
+            body.len()
         );
-        for (name, value) in fixture.request_headers {
+        let own = self
+            .headers
+            .iter()
+            .map(|(name, value)| (*name, value.as_str()));
+        let common = REQUEST_HEADERS
+            .iter()
+            .copied()
+            .filter(|(name, _)| self.headers.iter().all(|(own, _)| own != name));
+        for (name, value) in common.chain(own) {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str("\r\n");
-        [text.as_bytes(), &fixture.request].concat()
+        [text.as_bytes(), body].concat()
+    }
+
+    /// Makes one call over a connection of its own and returns status and body of its answer, whatever they are.
+    pub(crate) async fn ask(&self, path: &str, body: &[u8]) -> Result<(u16, Bytes)> {
+        let mut caller = Caller::connect(self).await?;
+        let reply = caller
+            .call(&self.request(path, body), Instant::now())
+            .await?;
+        Ok((reply.status, Bytes::copy_from_slice(reply.body)))
     }
 }
 
 impl Load {
-    /// Opens `connections` for calls to `path`.
+    /// Opens `connections` for calls to `path` that are answered by `kind`.
     pub(crate) async fn open(
         way: &Way,
         path: &str,
         fixture: &Arc<Fixture>,
+        kind: Kind,
         connections: usize,
     ) -> Result<Self> {
         let mut callers = Vec::with_capacity(connections);
@@ -75,155 +114,67 @@ impl Load {
         }
         Ok(Self {
             callers,
-            request: Arc::new(way.request(path, fixture)),
+            request: Arc::new(way.request(path, &fixture.call(kind).request)),
             fixture: Arc::clone(fixture),
+            kind,
+            fidelity: way.fidelity,
         })
     }
 
-    /// Makes `count` calls, spread over all connections, and returns how long each took, from before its first byte is written until
-    /// the last of its answer was read. Fails on any answer but the right one.
-    pub(crate) async fn run(&mut self, count: usize) -> Result<Vec<Duration>> {
-        let left = Arc::new(AtomicUsize::new(count));
-        let share = count / self.callers.len();
+    /// Makes `count` calls, or as many as are begun within `limit`, spread over all connections, `rate` a second if it is given. Fails on any
+    /// answer but the right one.
+    pub(crate) async fn run(
+        &mut self,
+        count: usize,
+        limit: Duration,
+        rate: Option<u32>,
+    ) -> Result<Times> {
+        // Room for twice the fair share: growing it would be measured too.
+        let room = count / self.callers.len() * 2;
+        let apart = match (self.kind, rate) {
+            // Streams that all begin together would have their events together too.
+            (Kind::Sse, None) => self.fixture.call(self.kind).lasts() / self.callers.len() as u32,
+            _ => Duration::ZERO,
+        };
+        let (kind, fidelity) = (self.kind, self.fidelity);
+        let pace = Arc::new(Pace::new(count, limit, rate));
         let mut tasks = JoinSet::new();
-        for mut caller in self.callers.drain(..) {
-            let (left, request, fixture) = (
-                Arc::clone(&left),
+        for (number, mut caller) in self.callers.drain(..).enumerate() {
+            let (pace, request, fixture) = (
+                Arc::clone(&pace),
                 Arc::clone(&self.request),
                 Arc::clone(&self.fixture),
             );
             tasks.spawn(async move {
-                // Room for twice the fair share: growing it would be measured too.
-                let mut times = Vec::with_capacity(share * 2);
-                while left
-                    .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-                        left.checked_sub(1)
-                    })
-                    .is_ok()
-                {
-                    let start = Instant::now();
-                    let answer = caller.call(&request).await?;
-                    times.push(start.elapsed());
+                let mut times = Times {
+                    calls: Vec::with_capacity(room),
+                    gaps: Vec::new(),
+                };
+                tokio::time::sleep(apart * number as u32).await;
+                while let Some(start) = pace.next().await {
+                    let reply = caller.call(&request, start).await?;
+                    times.calls.push(reply.timing);
+                    if kind == Kind::Sse {
+                        times.gaps.extend(reply.gaps);
+                    }
                     ensure!(
-                        answer.status == 200,
+                        reply.status == 200,
                         "the answer is {}: {}",
-                        answer.status,
-                        String::from_utf8_lossy(answer.body)
+                        reply.status,
+                        String::from_utf8_lossy(reply.body)
                     );
-                    ensure!(
-                        answer.body == fixture.response,
-                        "the answer's {} bytes are not the provider's",
-                        answer.body.len()
-                    );
+                    fixture.call(kind).check(reply.body, false, fidelity)?;
                 }
                 anyhow::Ok((caller, times))
             });
         }
-        let mut all = Vec::with_capacity(count);
+        let mut all = Times::default();
         while let Some(done) = tasks.join_next().await {
             let (caller, times) = done.context("waiting for a caller")??;
             self.callers.push(caller);
-            all.extend(times);
+            all.calls.extend(times.calls);
+            all.gaps.extend(times.gaps);
         }
         Ok(all)
     }
-
-    /// Makes one call and returns its answer's status, whatever it is.
-    pub(crate) async fn probe(&mut self) -> Result<u16> {
-        let caller = self
-            .callers
-            .first_mut()
-            .context("a probe needs a connection")?;
-        Ok(caller.call(&self.request).await?.status)
-    }
-}
-
-/// One connection.
-struct Caller {
-    stream: Box<dyn Stream>,
-    buffer: Vec<u8>,
-}
-
-trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-struct Answer<'a> {
-    status: u16,
-    body: &'a [u8],
-}
-
-impl Caller {
-    async fn connect(way: &Way) -> Result<Self> {
-        let stream = TcpStream::connect(way.address)
-            .await
-            .with_context(|| format!("connecting to {}", way.address))?;
-        stream.set_nodelay(true)?;
-        let stream: Box<dyn Stream> = match &way.tls {
-            None => Box::new(stream),
-            Some((connector, name)) => Box::new(
-                connector
-                    .connect(name.clone(), stream)
-                    .await
-                    .context("in the TLS handshake")?,
-            ),
-        };
-        Ok(Self {
-            stream,
-            buffer: vec![0; ANSWER],
-        })
-    }
-
-    async fn call(&mut self, request: &[u8]) -> Result<Answer<'_>> {
-        self.stream.write_all(request).await.context("calling")?;
-        self.stream.flush().await.context("calling")?;
-        let mut filled = 0;
-        let (status, start, end) = loop {
-            let read = self
-                .stream
-                .read(&mut self.buffer[filled..])
-                .await
-                .context("reading the answer")?;
-            ensure!(
-                read > 0,
-                "the connection ended within an answer of {filled} bytes or more"
-            );
-            filled += read;
-            if let Some((status, head, length)) = parse_head(&self.buffer[..filled])? {
-                ensure!(
-                    head + length <= self.buffer.len(),
-                    "an answer of {length} bytes is too long"
-                );
-                if filled >= head + length {
-                    break (status, head, filled);
-                }
-            }
-        };
-        Ok(Answer {
-            status,
-            body: &self.buffer[start..end],
-        })
-    }
-}
-
-/// Status, length of the head and length of the body; `None` while the head is not complete.
-fn parse_head(bytes: &[u8]) -> Result<Option<(u16, usize, usize)>> {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS];
-    let mut response = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(head) =
-        response.parse(bytes).context("reading an answer's head")?
-    else {
-        return Ok(None);
-    };
-    let length = response
-        .headers
-        .iter()
-        .find(|header| header.name.eq_ignore_ascii_case(CONTENT_LENGTH.as_str()));
-    let Some(length) = length else {
-        // The provider says how long its answer is; so must who passes it on.
-        bail!("an answer without a length")
-    };
-    let length = std::str::from_utf8(length.value)?
-        .parse()
-        .context("an answer's length")?;
-    Ok(Some((response.code.unwrap_or_default(), head, length)))
 }

@@ -134,9 +134,9 @@ fn field_in_kib(path: &str, name: &str) -> Result<u64> {
     Ok(value.parse::<u64>()? * 1024)
 }
 
-/// `pid` and its children.
+/// `pid`, its children, theirs, and so on.
 pub(crate) fn family_of(pid: u32) -> Result<Vec<u32>> {
-    let mut family = vec![pid];
+    let mut parents = Vec::new();
     for entry in fs::read_dir("/proc").context("listing processes")? {
         let Some(other) = entry?
             .file_name()
@@ -149,12 +149,23 @@ pub(crate) fn family_of(pid: u32) -> Result<Vec<u32>> {
         let text = fs::read_to_string(format!("/proc/{other}/stat")).unwrap_or_default();
         let parent = text
             .rsplit_once(')')
-            .and_then(|(_, fields)| fields.split_whitespace().nth(1));
-        if parent == Some(pid.to_string().as_str()) {
-            family.push(other);
-        }
+            .and_then(|(_, fields)| fields.split_whitespace().nth(1)?.parse::<u32>().ok());
+        parents.extend(parent.map(|parent| (other, parent)));
+    }
+    let mut family = vec![pid];
+    let mut known = 0;
+    while let Some(&member) = family.get(known) {
+        let children = parents.iter().filter(|(_, parent)| *parent == member);
+        family.extend(children.map(|(child, _)| *child));
+        known += 1;
     }
     Ok(family)
+}
+
+/// Now, for a person.
+pub(crate) fn date() -> Result<String> {
+    let said = run::output(Command::new("date").args(["--utc", "+%Y-%m-%d %H:%M UTC"]))?;
+    Ok(said.trim().to_owned())
 }
 
 /// The processor's and the kernel's names.

@@ -1,19 +1,23 @@
 //! What the sidecar costs: `cargo bench -p postern-e2e` (`-- --quick` for a first look).
 //!
-//! The same 1 KiB call goes to the same provider's stand-in directly, through nginx and through the sidecar, in the same run: nginx has
-//! the sidecar's duties (see `nginx.rs`), both are fresh processes in every round and have a core to themselves. Callers wait for each
-//! answer before they ask again (a closed loop), over 1 and over 32 connections that stay open. A direct call is what the application
-//! would make without a proxy: HTTPS. The calls through a proxy are plain HTTP on loopback, and HTTPS from there.
+//! The same calls go to the same provider's stand-in directly, through nginx and Envoy, through the sidecar and through two gateways of others, in
+//! the same run: each does what it can of the same duties (see `duty.rs`), is a fresh process in every round and has a core to itself. Calls of
+//! 1 KiB are made one after the other, by 32 callers as fast as they are answered, and at a fixed rate; calls of 64 KiB by 8 callers; 128 streams
+//! of 30 events come at a model's pace, an event every 20 ms. A direct call is what the application would make without a proxy: HTTPS. The calls
+//! through a proxy are plain HTTP on loopback, and HTTPS from there.
 //!
 //! What a proxy adds is the difference between percentiles of the same round, then the median of all rounds. Every request and answer is
-//! compared byte by byte: a wrong one fails the benchmark, a goal that is missed does not.
+//! compared with the fixture's, byte by byte where the proxy does not write it anew: a wrong one fails the benchmark, a goal that is missed does
+//! not.
 
+mod duty;
+mod entrants;
 mod fixture;
-mod ground;
 mod load;
 mod machine;
 mod measure;
-mod nginx;
+mod names;
+mod peers;
 mod proxy;
 mod report;
 mod sidecar;
@@ -23,30 +27,53 @@ mod upstream;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use crate::fixture::Fixture;
+use crate::entrants::Programs;
+use crate::fixture::{Fixture, Kind};
 use crate::machine::Cores;
-use crate::measure::{Entrant, Round, Stage, check_duties};
+use crate::measure::{Entrant, Failure, Round, Stage};
+use crate::names::WORDS;
+use crate::peers::Peers;
+use crate::proxy::Proxy;
 use crate::report::Report;
 use crate::statistics::Spread;
 
-/// Measures the sidecar against nginx.
+/// Calls a second in the stage with a fixed rate.
+const RATE: u32 = 1_000;
+
+/// Measures the sidecar beside nginx, Envoy, LiteLLM and Portkey.
+///
+/// T0 allows all and puts the key in; T1 allows a path; T2 also reads the call, decides by what it says, and counts usage, cost and limits.
 #[derive(Parser)]
-#[command(name = "cargo bench -p postern-e2e --")]
+#[command(
+    name = "cargo bench -p postern-e2e --",
+    after_help = "Examples:\n  \
+        cargo bench -p postern-e2e -- --quick\n  \
+        cargo bench -p postern-e2e -- --quick --only sidecar,nginx\n  \
+        cargo bench -p postern-e2e -- --only t2 --answers sse --sidecar target/before --against target/after\n\n\
+        The result is a page, target/bench/report.html; every run is also a line of JSON beside it."
+)]
 struct Args {
-    /// Few calls: a first look, not a result.
+    /// Few calls: a first look of less than five minutes, without the time it takes to build and install.
     #[arg(long)]
     quick: bool,
-    /// Rounds that count; 9, or 3 with --quick.
+    /// How often everything is measured; 7 times, or 3 with --quick.
     #[arg(long)]
     rounds: Option<usize>,
+    /// Who is measured beside the direct call; absent means all but `sidecar-h2`, which is T1 with HTTP/2 to its upstream.
+    #[arg(long, value_delimiter = ',', value_parser = WORDS)]
+    only: Vec<String>,
+    /// Which calls; absent means all.
+    #[arg(long, value_delimiter = ',')]
+    answers: Vec<Kind>,
     /// A sidecar that is built already.
     #[arg(long)]
     sidecar: Option<PathBuf>,
-    /// Another build of the sidecar, to be measured beside the first.
+    /// Another build of the sidecar, whose T2 is measured beside the first's.
     #[arg(long)]
     against: Option<PathBuf>,
     /// Passed by cargo bench, and by nothing else.
@@ -58,73 +85,101 @@ fn main() -> Result<()> {
     let Args {
         quick,
         rounds,
+        only,
+        answers,
         sidecar,
         against,
         bench,
     } = Args::parse();
     if !bench {
-        // `cargo test --all-targets` runs benchmarks too, to see whether they still work; this one takes a quiet machine and a minute.
+        // `cargo test --all-targets` runs benchmarks too, to see whether they still work; this one takes a quiet machine and minutes.
         return say("Measured by `cargo bench -p postern-e2e` only.");
     }
-    let rounds = rounds.unwrap_or(if quick { 3 } else { 9 }).max(1);
-    let calls = if quick { 1_000 } else { 5_000 };
-    let stages = [
-        Stage {
-            connections: 1,
-            calls,
-        },
-        Stage {
-            connections: 32,
-            calls: calls * 4,
-        },
-    ];
+    let rounds = rounds.unwrap_or(if quick { 3 } else { 7 }).max(1);
+    let stages = stages(quick, &answers);
     let target_dir = target_dir()?;
-    let program = match sidecar {
+    let sidecar = match sidecar {
         Some(program) => program,
         None => sidecar::build(&target_dir)?,
     };
-    nginx::install()?;
-    let image_mib = program
+    let peers = Peers::install(&only)?;
+    let image_mib = sidecar
         .metadata()
-        .with_context(|| format!("looking at {}", program.display()))?
+        .with_context(|| format!("looking at {}", sidecar.display()))?
         .len() as f64
         / (1024.0 * 1024.0);
+    let programs = Programs {
+        sidecar,
+        against,
+        peers,
+    };
 
     let cores = Cores::choose()?;
     let priority = machine::go_first();
     cores.stay_beside_the_upstream()?;
     let dir = tempfile::tempdir()?;
-    let (fixture, entrants) = ground::prepare(&cores, dir.path(), &program, against.as_deref())?;
+    let (fixture, entrants) = entrants::prepare(&cores, dir.path(), &programs, &only)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let made = runtime.block_on(make_rounds(rounds, &entrants, &stages, &cores, &fixture))?;
+    let mut failures = Vec::new();
+    let made = runtime.block_on(make_rounds(
+        rounds,
+        &entrants,
+        &stages,
+        &cores,
+        &fixture,
+        &mut failures,
+    ))?;
 
-    let disturbance = Spread::of(made.iter().map(Round::disturbance));
+    let others = Spread::of(made.iter().map(Round::disturbance)).context("no round was made")?;
     let names: Vec<&str> = entrants.iter().map(|entrant| entrant.name).collect();
+    let mut notes = vec![
+        machine::date()?,
+        machine::description()?,
+        format!("{}; {priority}", cores.note),
+        format!(
+            "TLS to the upstream by all of them: {}",
+            entrants[0].upstream.suites().join(" or ")
+        ),
+        format!("{rounds} rounds, while other programs used {others:.1} cores at most"),
+    ];
+    notes.extend(programs.peers.notes);
     let report = Report {
         entrants: &names,
         stages: &stages,
         rounds: &made,
-        notes: vec![
-            format!(
-                "The sidecar beside {}, {}",
-                nginx::version()?,
-                machine::description()?
-            ),
-            format!("{}; {priority}", cores.note),
-            format!(
-                "TLS to the upstream by all of them: {}",
-                entrants[0].upstream.suites().join(" or ")
-            ),
-            format!("{rounds} rounds, while other programs used {disturbance:.1} cores"),
-        ],
+        failures: &failures,
+        notes,
         image_mib,
+        is_quick: quick,
     };
-    let path = target_dir.join("bench/proxy.json");
-    report.write(&path)?;
+    let dir = target_dir.join("bench");
+    report.write(&dir)?;
     say(&report.text()?)?;
-    say(&format!("Every run as a line of JSON: {}", path.display()))
+    say(&format!("As a page: {}", dir.join("report.html").display()))
+}
+
+/// What each entrant carries in a round.
+fn stages(quick: bool, answers: &[Kind]) -> Vec<Stage> {
+    let (times, limit) = if quick { (1, 1_500) } else { (5, 10_000) };
+    let stage = |kind, connections, rate, calls| Stage {
+        kind,
+        connections,
+        rate,
+        calls: calls * times,
+        limit: Duration::from_millis(limit),
+    };
+    let all = [
+        stage(Kind::Json, 1, None, 1_000),
+        stage(Kind::Json, 32, None, 10_000),
+        stage(Kind::Json, 32, Some(RATE), RATE as usize * 3 / 2),
+        stage(Kind::Large, 8, None, 4_000),
+        stage(Kind::Sse, 128, None, 600),
+    ];
+    all.into_iter()
+        .filter(|stage| answers.is_empty() || answers.contains(&stage.kind))
+        .collect()
 }
 
 /// Checks the proxies, then makes `count` rounds.
@@ -134,16 +189,25 @@ async fn make_rounds(
     stages: &[Stage],
     cores: &Cores,
     fixture: &Arc<Fixture>,
+    failures: &mut Vec<Failure>,
 ) -> Result<Vec<Round>> {
     for entrant in entrants {
-        check_duties(entrant, cores, fixture)
-            .await
-            .with_context(|| format!("looking whether {} does its duty", entrant.name))?;
+        progress(&format!("does {} do its duty?", entrant.name));
+        let checked = duty::check(entrant, cores, fixture).await.with_context(|| {
+            let proxy = entrant.proxy.as_ref();
+            let said = proxy.map(Proxy::last_words).unwrap_or_default();
+            let name = entrant.name;
+            format!("looking whether {name} does its duty; it printed: {said}")
+        });
+        match checked {
+            Ok(found) => failures.extend(found),
+            Err(error) => failures.push(Failure::of(entrant, None, error)?),
+        }
     }
     let mut rounds = Vec::with_capacity(count);
     let mut order: Vec<&Entrant> = entrants.iter().collect();
     for number in 1..=count {
-        let round = Round::measure(number, &order, stages, cores, fixture).await?;
+        let round = Round::measure(number, &order, stages, cores, fixture, failures).await?;
         progress(&format!(
             "round {number} of {count}: other programs wanted {:.1} cores",
             round.disturbance()

@@ -4,36 +4,45 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use hyper::StatusCode;
 use serde::Serialize;
 
-use crate::fixture::{FORBIDDEN_PATH, Fixture, PATH};
+use crate::duty::Duty;
+use crate::fixture::{Fixture, Kind, PATH};
 use crate::load::{Load, Way};
 use crate::machine::{self, Cores};
 use crate::proxy::{Proxy, Running};
 use crate::statistics::Latency;
 use crate::upstream::Upstream;
 
-/// How long a fresh proxy is left alone before its memory is read.
+/// How long a proxy is left alone before its memory is read.
 const IDLE: Duration = Duration::from_millis(300);
 
 /// A way to the provider that is measured.
 pub(crate) struct Entrant {
     /// Its name in the report.
     pub(crate) name: &'static str,
+    /// Whether it is ours: where it fails, the benchmark does.
+    pub(crate) is_ours: bool,
     /// How callers go.
     pub(crate) way: Way,
     /// The proxy on the way.
     pub(crate) proxy: Option<Proxy>,
     /// The provider behind it.
     pub(crate) upstream: Arc<Upstream>,
+    /// What it does beside carrying calls.
+    pub(crate) duties: Vec<Duty>,
 }
 
-/// How many connections, and how many calls over all of them.
-#[derive(Clone, Copy)]
+/// Which calls, over how many connections, and how many over all of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stage {
+    pub(crate) kind: Kind,
     pub(crate) connections: usize,
+    /// Calls a second, whatever the answers take (an open loop); absent when each caller asks again as soon as it was answered (a closed one).
+    pub(crate) rate: Option<u32>,
     pub(crate) calls: usize,
+    /// When it ends, however many calls were made: slow entrants make fewer.
+    pub(crate) limit: Duration,
 }
 
 /// One stage of one entrant in one round.
@@ -41,9 +50,16 @@ pub(crate) struct Stage {
 pub(crate) struct Run {
     pub(crate) round: usize,
     pub(crate) entrant: &'static str,
+    pub(crate) kind: Kind,
     pub(crate) connections: usize,
+    pub(crate) rate: Option<u32>,
     pub(crate) calls: usize,
+    /// Until an answer in one piece was read, or until the first byte of a stream was.
     pub(crate) latency_us: Latency,
+    /// Until the end of the answer.
+    pub(crate) whole_us: Latency,
+    /// Between two pieces of a stream, if it came in pieces.
+    pub(crate) gap_us: Option<Latency>,
     pub(crate) calls_per_second: f64,
     /// The proxy's processor time.
     pub(crate) cpu_us_per_call: f64,
@@ -66,6 +82,37 @@ pub(crate) struct Life {
     pub(crate) rss_peak_mib: f64,
 }
 
+/// What a proxy of others cannot do.
+#[derive(Serialize)]
+pub(crate) struct Failure {
+    pub(crate) entrant: &'static str,
+    /// Which calls it does not carry; absent where it is not measured at all.
+    pub(crate) kind: Option<Kind>,
+    pub(crate) reason: String,
+}
+
+impl Failure {
+    /// That `entrant` did not do `kind`.
+    ///
+    /// # Errors
+    /// `error`, if the entrant is ours.
+    pub(crate) fn of(entrant: &Entrant, kind: Option<Kind>, error: anyhow::Error) -> Result<Self> {
+        match entrant.is_ours {
+            true => Err(error),
+            false => Ok(Self {
+                entrant: entrant.name,
+                kind,
+                reason: format!("{error:#}"),
+            }),
+        }
+    }
+
+    /// Whether it stands against calls of this kind.
+    fn concerns(&self, entrant: &Entrant, kind: Kind) -> bool {
+        self.entrant == entrant.name && self.kind.is_none_or(|failed| failed == kind)
+    }
+}
+
 /// What one round found.
 #[derive(Default)]
 pub(crate) struct Round {
@@ -74,18 +121,19 @@ pub(crate) struct Round {
 }
 
 impl Round {
-    /// Measures every entrant.
+    /// Measures every entrant in all that it has not failed in yet. What a proxy of others fails in is added to `failures`.
     pub(crate) async fn measure(
         round: usize,
         entrants: &[&Entrant],
         stages: &[Stage],
         cores: &Cores,
         fixture: &Arc<Fixture>,
+        failures: &mut Vec<Failure>,
     ) -> Result<Self> {
         let mut found = Self::default();
         for entrant in entrants {
             found
-                .entrant(round, entrant, stages, cores, fixture)
+                .entrant(round, entrant, stages, cores, fixture, failures)
                 .await
                 .with_context(|| format!("measuring {}", entrant.name))?;
         }
@@ -100,11 +148,12 @@ impl Round {
             .fold(0.0, f64::max)
     }
 
-    /// The run of one entrant with so many connections.
-    pub(crate) fn run(&self, entrant: &str, connections: usize) -> Option<&Run> {
-        self.runs
-            .iter()
-            .find(|run| run.entrant == entrant && run.connections == connections)
+    /// The run of one entrant in one stage.
+    pub(crate) fn run(&self, entrant: &str, stage: &Stage) -> Option<&Run> {
+        self.runs.iter().find(|run| {
+            let is = (run.entrant, run.kind, run.connections, run.rate);
+            is == (entrant, stage.kind, stage.connections, stage.rate)
+        })
     }
 
     async fn entrant(
@@ -114,27 +163,45 @@ impl Round {
         stages: &[Stage],
         cores: &Cores,
         fixture: &Arc<Fixture>,
+        failures: &mut Vec<Failure>,
     ) -> Result<()> {
-        let mut running = entrant
-            .proxy
-            .as_ref()
-            .map(|proxy| proxy.start(cores))
-            .transpose()?;
+        let stages: Vec<&Stage> = stages
+            .iter()
+            .filter(|stage| {
+                !failures
+                    .iter()
+                    .any(|failure| failure.concerns(entrant, stage.kind))
+            })
+            .collect();
+        if stages.is_empty() {
+            return Ok(());
+        }
+        let started = entrant.proxy.as_ref().map(|proxy| proxy.start(cores));
+        let mut running = match started.transpose() {
+            Ok(running) => running,
+            Err(error) => {
+                failures.push(Failure::of(entrant, None, error)?);
+                return Ok(());
+            }
+        };
         let mut rss_idle = 0;
-        if let Some(running) = &running {
-            tokio::time::sleep(IDLE).await;
-            rss_idle = running.rss()?;
+        match &running {
+            Some(running) => {
+                tokio::time::sleep(IDLE).await;
+                rss_idle = running.rss()?;
+            }
+            None => cores.take_the_proxys()?,
         }
-        if running.is_none() {
-            cores.take_the_proxys()?;
-        }
-        for &stage in stages {
-            self.runs
-                .push(run(round, entrant, running.as_ref(), stage, fixture).await?);
+        for &&stage in &stages {
+            match run(round, entrant, running.as_ref(), stage, fixture).await {
+                Ok(run) => self.runs.push(run),
+                Err(error) => failures.push(Failure::of(entrant, Some(stage.kind), error)?),
+            }
         }
         cores.stay_beside_the_upstream()?;
         if let Some(running) = &mut running {
             running.check()?;
+            tokio::time::sleep(IDLE).await;
             self.lives.push(Life {
                 round,
                 entrant: entrant.name,
@@ -155,9 +222,15 @@ async fn run(
     stage: Stage,
     fixture: &Arc<Fixture>,
 ) -> Result<Run> {
-    let Stage { connections, calls } = stage;
-    let mut load = Load::open(&entrant.way, PATH, fixture, connections).await?;
-    load.run((calls / 5).max(connections * 10))
+    let Stage {
+        kind,
+        connections,
+        rate,
+        calls,
+        limit,
+    } = stage;
+    let mut load = Load::open(&entrant.way, PATH, fixture, kind, connections).await?;
+    load.run((calls / 5).max(connections), limit / 3, rate)
         .await
         .context("warming up")?;
 
@@ -165,10 +238,11 @@ async fn run(
     let before = (entrant.upstream.requests(), entrant.upstream.handshakes());
     let (cpu_before, own_before, all_before) = (proxy_cpu()?, own_cpu()?, machine::cpu_of_all()?);
     let start = Instant::now();
-    let times = load.run(calls).await?;
+    let times = load.run(calls, limit, rate).await?;
     let wall = start.elapsed();
     let (cpu_after, own_after, all_after) = (proxy_cpu()?, own_cpu()?, machine::cpu_of_all()?);
 
+    let calls = times.calls.len();
     entrant.upstream.check()?;
     let seen = entrant.upstream.requests() - before.0;
     ensure!(
@@ -183,44 +257,24 @@ async fn run(
     Ok(Run {
         round,
         entrant: entrant.name,
+        kind,
         connections,
+        rate,
         calls,
-        latency_us: Latency::of(times),
+        latency_us: Latency::of(times.calls.iter().map(|time| match kind {
+            Kind::Json | Kind::Large => time.whole,
+            Kind::Sse => time.first,
+        }))
+        .context("no call was made")?,
+        whole_us: Latency::of(times.calls.iter().map(|time| time.whole))
+            .context("no call was made")?,
+        gap_us: Latency::of(times.gaps),
         calls_per_second: calls as f64 / wall.as_secs_f64(),
         cpu_us_per_call: proxy.as_secs_f64() * 1e6 / calls as f64,
         harness_share: own.as_secs_f64() / wall.as_secs_f64(),
         foreign_cores: all.saturating_sub(proxy + own).as_secs_f64() / wall.as_secs_f64(),
         handshakes: entrant.upstream.handshakes() - before.1,
     })
-}
-
-/// Fails unless the entrant's proxy carries the call as it must and lets no other through: a proxy that does less would be faster.
-pub(crate) async fn check_duties(
-    entrant: &Entrant,
-    cores: &Cores,
-    fixture: &Arc<Fixture>,
-) -> Result<()> {
-    let Some(proxy) = &entrant.proxy else {
-        return Ok(());
-    };
-    let _running = proxy.start(cores)?;
-    Load::open(&entrant.way, PATH, fixture, 1)
-        .await?
-        .run(1)
-        .await?;
-    entrant.upstream.check()?;
-    let before = entrant.upstream.requests();
-    let mut forbidden = Load::open(&entrant.way, FORBIDDEN_PATH, fixture, 1).await?;
-    let status = forbidden.probe().await?;
-    ensure!(
-        status == StatusCode::FORBIDDEN,
-        "a forbidden path is answered with {status}"
-    );
-    ensure!(
-        entrant.upstream.requests() == before,
-        "a forbidden path reached the provider"
-    );
-    Ok(())
 }
 
 fn own_cpu() -> Result<Duration> {

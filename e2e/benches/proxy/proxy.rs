@@ -8,14 +8,14 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::machine::{self, Cores};
 
 /// How often a starting proxy is asked whether it is ready: the resolution of that measurement.
 const LOOK: Duration = Duration::from_micros(200);
-/// The longest that a proxy may take to start or to stop.
+/// The longest that a proxy may take to stop or to answer a question about itself.
 const LIMIT: Duration = Duration::from_secs(10);
 
 /// A proxy that can be started.
@@ -28,8 +28,10 @@ pub(crate) struct Proxy {
     pub(crate) environment: Vec<(&'static str, PathBuf)>,
     /// Where callers connect to.
     pub(crate) address: SocketAddr,
-    /// Where `GET /readyz` answers 200 once it can serve.
-    pub(crate) ready: SocketAddr,
+    /// Where a `GET` is answered 200 once it can serve.
+    pub(crate) ready: (SocketAddr, &'static str),
+    /// The longest that it may take to start.
+    pub(crate) patience: Duration,
     /// The file for what it prints.
     pub(crate) log: PathBuf,
 }
@@ -61,7 +63,7 @@ impl Proxy {
             start_to_ready: Duration::ZERO,
             family: Vec::new(),
         };
-        while !is_ready(self.ready) {
+        while !is_ready(self.ready.0, self.ready.1) {
             if let Some(status) = running.child.try_wait()? {
                 bail!(
                     "{} ended ({status}); it said: {}",
@@ -69,10 +71,11 @@ impl Proxy {
                     self.last_words()
                 );
             }
-            if start.elapsed() > LIMIT {
+            if start.elapsed() > self.patience {
                 bail!(
-                    "{} is not ready after {LIMIT:?}; it said: {}",
+                    "{} is not ready after {:?}; it said: {}",
                     self.program.display(),
+                    self.patience,
                     self.last_words()
                 );
             }
@@ -83,10 +86,11 @@ impl Proxy {
         Ok(running)
     }
 
-    fn last_words(&self) -> String {
+    /// The end of what it printed.
+    pub(crate) fn last_words(&self) -> String {
         let said = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = said.lines().collect();
-        lines[lines.len().saturating_sub(10)..].join("\n")
+        lines[lines.len().saturating_sub(20)..].join("\n")
     }
 }
 
@@ -148,15 +152,23 @@ pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(listener.local_addr()?)
 }
 
-fn is_ready(address: SocketAddr) -> bool {
-    let ask = || {
-        let mut stream = TcpStream::connect(address)?;
-        stream.set_read_timeout(Some(LIMIT))?;
-        stream
-            .write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status)?;
-        std::io::Result::Ok(status == *b"HTTP/1.1 200")
-    };
-    ask().unwrap_or(false)
+fn is_ready(address: SocketAddr, path: &str) -> bool {
+    get(address, path).is_ok()
+}
+
+/// What a plain `GET` is answered.
+///
+/// # Errors
+/// When nobody listens there, and for every status but 200.
+pub(crate) fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    ensure!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    Ok(answer)
 }

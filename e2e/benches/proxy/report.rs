@@ -1,6 +1,11 @@
 //! What a person reads and what a program reads.
 
-use std::fmt::Write as _;
+mod figures;
+mod goals;
+mod page;
+mod plot;
+mod text;
+
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
@@ -9,72 +14,39 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::measure::{Life, Round, Run, Stage};
+use crate::fixture::Kind;
+use crate::measure::{Failure, Life, Round, Run, Stage};
+use crate::names::DIRECT;
 use crate::statistics::Spread;
-
-/// Goal: the sidecar's added p99 is at most this many times nginx's.
-const ADDED_P99_FACTOR: f64 = 1.5;
-/// Goals for one sidecar.
-const RSS_IDLE_MIB: f64 = 12.0;
-const IMAGE_MIB: f64 = 12.0;
-const START_TO_READY_MS: f64 = 50.0;
-/// Delayed acknowledgements that meet Nagle's algorithm show as latencies of about 40 ms.
-const NAGLE_US: std::ops::Range<f64> = 35_000.0..45_000.0;
 
 /// Everything that was found.
 pub(crate) struct Report<'a> {
     /// Names of the entrants, in the order of the table; the first is the direct call.
     pub(crate) entrants: &'a [&'static str],
     pub(crate) stages: &'a [Stage],
-    /// The rounds that count.
+    /// All rounds.
     pub(crate) rounds: &'a [Round],
+    /// What proxies of others could not do.
+    pub(crate) failures: &'a [Failure],
     /// How the measurement was made, a line each.
     pub(crate) notes: Vec<String>,
+    /// Of the sidecar's program, which is all that its image holds.
     pub(crate) image_mib: f64,
-}
-
-/// One goal and whether it was met.
-#[derive(Serialize)]
-struct Goal {
-    goal: String,
-    measured: String,
-    met: bool,
+    /// Whether it was a first look only.
+    pub(crate) is_quick: bool,
 }
 
 impl Report<'_> {
-    /// The tables.
-    pub(crate) fn text(&self) -> Result<String> {
-        let mut text = String::new();
-        for note in &self.notes {
-            writeln!(text, "{note}")?;
-        }
-        for stage in self.stages {
-            self.latencies(&mut text, stage.connections)?;
-        }
-        self.processes(&mut text)?;
-        writeln!(text, "\nGoals")?;
-        for Goal {
-            goal,
-            measured,
-            met,
-        } in self.goals()
-        {
-            let met = if met { "met    " } else { "NOT MET" };
-            writeln!(text, "  {met}  {goal}: {measured}")?;
-        }
-        Ok(text)
-    }
-
-    /// Writes one JSON document a line.
-    pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir)?;
-        }
-        let mut file = File::create(path).with_context(|| format!("making {}", path.display()))?;
+    /// Writes `report.html`, and `proxy.json` with one JSON document a line, into `dir`.
+    pub(crate) fn write(&self, dir: &Path) -> Result<()> {
+        fs::create_dir_all(dir).with_context(|| format!("making {}", dir.display()))?;
+        fs::write(dir.join("report.html"), self.page()?).context("writing the page")?;
+        let path = dir.join("proxy.json");
+        let mut file = File::create(&path).with_context(|| format!("making {}", path.display()))?;
         writeln!(
             file,
             "{}",
-            json!({"kind": "notes", "notes": self.notes, "image_mib": self.image_mib})
+            json!({"line": "notes", "notes": self.notes, "image_mib": self.image_mib})
         )?;
         for round in self.rounds {
             for run in &round.runs {
@@ -84,173 +56,69 @@ impl Report<'_> {
                 writeln!(file, "{}", tagged("process", life)?)?;
             }
         }
+        for failure in self.failures {
+            writeln!(file, "{}", tagged("failure", failure)?)?;
+        }
         for goal in self.goals() {
             writeln!(file, "{}", tagged("goal", &goal)?)?;
         }
         Ok(())
     }
 
-    fn latencies(&self, text: &mut String, connections: usize) -> Result<()> {
-        let plural = if connections == 1 { "" } else { "s" };
-        writeln!(
-            text,
-            "\n{connections} connection{plural}: latency in µs, median of the rounds (least to most)"
-        )?;
-        writeln!(
-            text,
-            "  {:<24}{:>24}{:>24}{:>12}{:>14}{:>12}",
-            "", "p50", "p99", "calls/s", "CPU µs/call", "handshakes"
-        )?;
-        for (index, &name) in self.entrants.iter().enumerate() {
-            let (label, p50, p99) = match index {
-                0 => (
-                    name.to_owned(),
-                    self.runs(name, connections, |run| run.latency_us.p50),
-                    self.runs(name, connections, |run| run.latency_us.p99),
-                ),
-                _ => (
-                    format!("{name} adds"),
-                    self.added(name, connections, |run| run.latency_us.p50),
-                    self.added(name, connections, |run| run.latency_us.p99),
-                ),
-            };
-            let rate = self
-                .runs(name, connections, |run| run.calls_per_second)
-                .median;
-            let cpu = match index {
-                0 => "-".to_owned(),
-                _ => format!(
-                    "{:.1}",
-                    self.runs(name, connections, |run| run.cpu_us_per_call)
-                        .median
-                ),
-            };
-            let handshakes: f64 = self
-                .runs(name, connections, |run| run.handshakes as f64)
-                .most;
-            writeln!(
-                text,
-                "  {label:<24}{p50:>24.0}{p99:>24.0}{rate:>12.0}{cpu:>14}{handshakes:>12.0}"
-            )?;
-        }
-        let busiest = self
-            .entrants
-            .iter()
-            .skip(1)
-            .map(|name| self.runs(name, connections, |run| run.harness_share).median);
-        writeln!(
-            text,
-            "  load and upstream kept their core {:.0} % busy at most",
-            busiest.fold(0.0, f64::max) * 100.0
-        )?;
-        Ok(())
-    }
-
-    fn processes(&self, text: &mut String) -> Result<()> {
-        writeln!(text, "\nProcesses")?;
-        writeln!(
-            text,
-            "  {:<24}{:>24}{:>20}{:>20}{:>20}",
-            "", "start to ready, ms", "RSS idle, MiB", "after, MiB", "peak, MiB"
-        )?;
-        for &name in &self.entrants[1..] {
-            let ready = self.lives(name, |life| life.start_to_ready_ms);
-            let idle = self.lives(name, |life| life.rss_idle_mib);
-            let after = self.lives(name, |life| life.rss_after_mib);
-            let peak = self.lives(name, |life| life.rss_peak_mib);
-            writeln!(
-                text,
-                "  {name:<24}{ready:>24.1}{:>20.1}{:>20.1}{:>20.1}",
-                idle.median, after.median, peak.most
-            )?;
-        }
-        Ok(())
-    }
-
-    fn goals(&self) -> Vec<Goal> {
-        let [direct, nginx, sidecar, ..] = self.entrants else {
-            return Vec::new();
-        };
-        let mut goals = Vec::new();
-        for Stage { connections, .. } in self.stages {
-            let theirs = self
-                .added(nginx, *connections, |run| run.latency_us.p99)
-                .median;
-            let ours = self
-                .added(sidecar, *connections, |run| run.latency_us.p99)
-                .median;
-            goals.push(Goal {
-                goal: format!(
-                    "added p99 with {connections} connection(s) at most nginx × {ADDED_P99_FACTOR}"
-                ),
-                measured: format!(
-                    "{ours:.0} µs against {theirs:.0} µs, × {:.2}",
-                    ours / theirs
-                ),
-                met: ours <= theirs * ADDED_P99_FACTOR,
-            });
-        }
-        let idle = self.lives(sidecar, |life| life.rss_idle_mib);
-        let ready = self.lives(sidecar, |life| life.start_to_ready_ms);
-        goals.push(at_most("RSS idle", RSS_IDLE_MIB, "MiB", idle.median));
-        goals.push(at_most("image", IMAGE_MIB, "MiB", self.image_mib));
-        goals.push(at_most(
-            "start to ready",
-            START_TO_READY_MS,
-            "ms",
-            ready.median,
-        ));
-        let waits = self
-            .rounds
-            .iter()
-            .flat_map(|round| &round.runs)
-            .filter(|run| run.entrant != *direct && run.entrant != *nginx && run.connections == 1)
-            .filter(|run| {
-                NAGLE_US.contains(&run.latency_us.p99) || NAGLE_US.contains(&run.latency_us.p999)
-            })
-            .count();
-        goals.push(Goal {
-            goal: "no call waits for a delayed acknowledgement (35 to 45 ms)".to_owned(),
-            measured: format!("{waits} runs with such a p99 or p99.9"),
-            met: waits == 0,
+    /// Every line of how it was made, and what could not be.
+    fn remarks(&self) -> impl Iterator<Item = String> {
+        let failures = self.failures.iter().map(|failure| {
+            let Failure {
+                entrant,
+                kind,
+                reason,
+            } = failure;
+            match kind {
+                Some(kind) => format!("{entrant} does not carry {}: {reason}", kind.name()),
+                None => format!("{entrant} is not measured: {reason}"),
+            }
         });
-        goals
+        self.notes.iter().cloned().chain(failures)
     }
 
-    fn runs(&self, entrant: &str, connections: usize, value: impl Fn(&Run) -> f64) -> Spread {
+    /// The stage of this shape, if it was measured.
+    fn stage(&self, kind: Kind, many: bool, has_rate: bool) -> Option<&Stage> {
+        self.stages.iter().find(|stage| {
+            (stage.kind, stage.connections > 1, stage.rate.is_some()) == (kind, many, has_rate)
+        })
+    }
+
+    fn runs(&self, entrant: &str, stage: &Stage, value: impl Fn(&Run) -> f64) -> Option<Spread> {
         Spread::of(
             self.rounds
                 .iter()
-                .filter_map(|round| round.run(entrant, connections))
+                .filter_map(|round| round.run(entrant, stage))
                 .map(value),
         )
     }
 
     /// Difference to the direct call of the same round.
-    fn added(&self, entrant: &str, connections: usize, value: impl Fn(&Run) -> f64) -> Spread {
+    fn added(
+        &self,
+        entrant: &str,
+        stage: &Stage,
+        value: impl Fn(&Run) -> Option<f64>,
+    ) -> Option<Spread> {
         let differences = self.rounds.iter().filter_map(|round| {
-            let direct = round.run(self.entrants[0], connections)?;
-            Some(value(round.run(entrant, connections)?) - value(direct))
+            let direct = value(round.run(DIRECT, stage)?)?;
+            Some(value(round.run(entrant, stage)?)? - direct)
         });
         Spread::of(differences)
     }
 
-    fn lives(&self, entrant: &str, value: impl Fn(&Life) -> f64) -> Spread {
+    fn lives(&self, entrant: &str, value: impl Fn(&Life) -> f64) -> Option<Spread> {
         let lives = self.rounds.iter().flat_map(|round| &round.lives);
         Spread::of(lives.filter(|life| life.entrant == entrant).map(value))
     }
 }
 
-fn at_most(what: &str, limit: f64, unit: &str, measured: f64) -> Goal {
-    Goal {
-        goal: format!("{what} at most {limit} {unit}"),
-        measured: format!("{measured:.1} {unit}"),
-        met: measured <= limit,
-    }
-}
-
 fn tagged(kind: &str, value: &impl Serialize) -> Result<serde_json::Value> {
     let mut document = serde_json::to_value(value)?;
-    document["kind"] = kind.into();
+    document["line"] = kind.into();
     Ok(document)
 }

@@ -15,19 +15,21 @@ pub(crate) struct Latency {
 }
 
 impl Latency {
-    /// Nearest-rank percentiles of `times`, which are not empty.
-    pub(crate) fn of(mut times: Vec<Duration>) -> Self {
+    /// Nearest-rank percentiles of `times`, if there are any.
+    pub(crate) fn of(times: impl IntoIterator<Item = Duration>) -> Option<Self> {
+        let mut times: Vec<Duration> = times.into_iter().collect();
         times.sort_unstable();
+        let most = times.len().checked_sub(1)?;
         let at = |share: f64| {
             let rank = (share * times.len() as f64).ceil() as usize;
-            times[rank.clamp(1, times.len()) - 1].as_nanos() as f64 / 1000.0
+            times[rank.saturating_sub(1).min(most)].as_nanos() as f64 / 1000.0
         };
-        Self {
+        Some(Self {
             p50: at(0.50),
             p90: at(0.90),
             p99: at(0.99),
             p999: at(0.999),
-        }
+        })
     }
 }
 
@@ -40,20 +42,21 @@ pub(crate) struct Spread {
 }
 
 impl Spread {
-    /// The spread of `values`, which are not empty.
-    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Self {
+    /// The spread of `values`, if there are any.
+    pub(crate) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_unstable_by(f64::total_cmp);
+        let (least, most) = (*values.first()?, *values.last()?);
         let middle = values.len() / 2;
         let median = match values.len() % 2 {
             0 => f64::midpoint(values[middle - 1], values[middle]),
             _ => values[middle],
         };
-        Self {
+        Some(Self {
             median,
-            least: values[0],
-            most: values[values.len() - 1],
-        }
+            least,
+            most,
+        })
     }
 }
 

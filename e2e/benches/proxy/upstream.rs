@@ -1,4 +1,6 @@
-//! The provider's stand-in: HTTPS on loopback, answers at once, and notes every request that is not the one it expects.
+//! The provider's stand-in: HTTPS on loopback, answers at once or by events, and notes every request that is not the one it expects.
+
+mod reply;
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -8,11 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use anyhow::{Context, Result, bail};
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use postern_e2e::pki::{Authority, Subject};
 use rustls::ServerConfig;
@@ -21,8 +23,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
-use crate::fixture::Fixture;
+use crate::fixture::{Fidelity, Fixture};
 use crate::machine::Cores;
+use reply::Reply;
 
 /// The name in the certificate.
 pub(crate) const HOST: &str = "localhost";
@@ -39,18 +42,21 @@ pub(crate) struct Upstream {
 #[derive(Default)]
 struct Tally {
     requests: AtomicU64,
+    asked: AtomicU64,
     handshakes: AtomicU64,
     suites: Mutex<BTreeSet<String>>,
     complaints: Mutex<Vec<String>>,
 }
 
 impl Upstream {
-    /// Starts it on a thread of its own, which ends with the program. `protocols` are offered by ALPN.
+    /// Starts it on a thread of its own, which ends with the program. `protocols` are offered by ALPN; requests must be the caller's as far as
+    /// `fidelity` demands.
     pub(crate) fn start(
         cores: &Cores,
         authority: &Authority,
         fixture: &Arc<Fixture>,
         protocols: &[&str],
+        fidelity: Fidelity,
     ) -> Result<Self> {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .context("binding the upstream")?;
@@ -66,7 +72,13 @@ impl Upstream {
             .name("upstream".into())
             .spawn(move || {
                 let ended = cores.stay_beside_the_upstream().and_then(|()| {
-                    runtime.block_on(serve(listener, acceptor, fixture, Arc::clone(&shared)))
+                    runtime.block_on(serve(
+                        listener,
+                        acceptor,
+                        fixture,
+                        Arc::clone(&shared),
+                        fidelity,
+                    ))
                 });
                 if let Err(error) = ended {
                     shared.complain(format!("the upstream ended: {error:#}"));
@@ -78,6 +90,11 @@ impl Upstream {
     /// Requests so far.
     pub(crate) fn requests(&self) -> u64 {
         self.tally.requests.load(Ordering::Relaxed)
+    }
+
+    /// Requests so far that asked what their stream uses.
+    pub(crate) fn asked(&self) -> u64 {
+        self.tally.asked.load(Ordering::Relaxed)
     }
 
     /// Connections so far: each is one TLS handshake.
@@ -95,13 +112,15 @@ impl Upstream {
         suites.iter().cloned().collect()
     }
 
-    /// Fails if any request so far was not the expected one.
+    /// Fails if any request since it was last asked was not the expected one.
     pub(crate) fn check(&self) -> Result<()> {
-        let complaints = self
-            .tally
-            .complaints
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let complaints = std::mem::take(
+            &mut *self
+                .tally
+                .complaints
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         if complaints.is_empty() {
             return Ok(());
         }
@@ -147,6 +166,7 @@ async fn serve(
     acceptor: TlsAcceptor,
     fixture: Arc<Fixture>,
     tally: Arc<Tally>,
+    fidelity: Fidelity,
 ) -> Result<()> {
     let listener = TcpListener::from_std(listener)?;
     loop {
@@ -156,6 +176,7 @@ async fn serve(
             acceptor.clone(),
             Arc::clone(&fixture),
             Arc::clone(&tally),
+            fidelity,
         );
         // The end of the program ends them: nothing waits for a connection.
         tokio::spawn(connection);
@@ -167,6 +188,7 @@ async fn connection(
     acceptor: TlsAcceptor,
     fixture: Arc<Fixture>,
     tally: Arc<Tally>,
+    fidelity: Fidelity,
 ) {
     let served = async {
         stream.set_nodelay(true)?;
@@ -180,7 +202,8 @@ async fn connection(
                 .insert(format!("{:?}", suite.suite()));
         }
         let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-        let service = service_fn(|req| answer(req, Arc::clone(&fixture), Arc::clone(&tally)));
+        let service =
+            service_fn(|req| answer(req, Arc::clone(&fixture), Arc::clone(&tally), fidelity));
         let stream = TokioIo::new(stream);
         // How a connection ends is the proxies' business: a program that stops does not always say goodbye.
         let _ = match http2 {
@@ -206,23 +229,39 @@ async fn answer(
     req: Request<Incoming>,
     fixture: Arc<Fixture>,
     tally: Arc<Tally>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+    fidelity: Fidelity,
+) -> Result<Response<Reply>, Infallible> {
+    if fidelity == Fidelity::Meaning && req.method() == Method::GET {
+        // A gateway may look around before it is called.
+        return Ok(Response::new(Reply::new(&Arc::from([Bytes::from_static(
+            br#"{"object":"list","data":[]}"#,
+        )]))));
+    }
     tally.requests.fetch_add(1, Ordering::Relaxed);
     let (head, body) = req.into_parts();
-    let complaint = match body.collect().await {
-        Ok(body) => fixture.complaint(
+    let found = match body.collect().await {
+        Ok(body) => fixture.answer(
             head.method.as_str(),
             head.uri.path(),
             &head.headers,
             &body.to_bytes(),
+            fidelity,
         ),
-        Err(error) => Some(format!("a broken body: {error}")),
+        Err(error) => Err(error).context("a broken body"),
     };
-    let mut res = Response::new(Full::new(fixture.response.clone()));
-    *res.headers_mut() = fixture.response_headers.clone();
-    if let Some(complaint) = complaint {
-        tally.complain(complaint);
-        *res.status_mut() = StatusCode::BAD_REQUEST;
-    }
+    let answer = match found {
+        Ok(answer) => answer,
+        Err(complaint) => {
+            tally.complain(format!("{complaint:#}"));
+            let mut res = Response::new(Reply::nothing());
+            *res.status_mut() = StatusCode::BAD_REQUEST;
+            return Ok(res);
+        }
+    };
+    tally
+        .asked
+        .fetch_add(u64::from(answer.was_asked), Ordering::Relaxed);
+    let mut res = Response::new(Reply::new(&answer.pieces));
+    *res.headers_mut() = answer.headers.clone();
     Ok(res)
 }

@@ -91,7 +91,7 @@ const CHECKS: &[Check] = &[
         commands: |_| {
             Ok(vec![
                 test(&["--workspace", "--exclude", "postern-e2e"]),
-                test(&["--package", "postern-e2e", "--lib"]),
+                test(&["--package", "postern-e2e", "--lib", "--test", "bench"]),
             ])
         },
     },

@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use postern_e2e::{Cache, packages};
@@ -16,17 +16,19 @@ use crate::upstream::HOST;
 /// Debian's.
 const PROGRAM: &str = "/usr/sbin/nginx";
 
-/// Installs it if it is missing.
-pub(crate) fn install() -> Result<()> {
+/// Installs it if it is missing, and returns its program.
+pub(crate) fn install(cache: &Cache) -> Result<PathBuf> {
     packages::require(
-        &Cache::open()?,
+        cache,
         &[("nginx-light", "is what the sidecar is measured against")],
-    )
+    )?;
+    Ok(PathBuf::from(PROGRAM))
 }
 
-/// Prepares it in `dir`.
+/// Prepares `program` to run in `dir`.
 pub(crate) fn prepare(
     dir: &Path,
+    program: &Path,
     fixture: &Fixture,
     upstream: SocketAddr,
     authority: &str,
@@ -43,28 +45,16 @@ pub(crate) fn prepare(
         .to_str()
         .context("a temporary directory with a plain name")?;
     Ok(Proxy {
-        program: PathBuf::from(PROGRAM),
+        program: program.to_owned(),
         args: ["-p", dir, "-c", "nginx.conf", "-e", "error.log"]
             .map(str::to_owned)
             .to_vec(),
         environment: Vec::new(),
         address,
-        ready: address,
+        ready: (address, "/readyz"),
+        patience: Duration::from_secs(10),
         log: Path::new(dir).join("stdout.log"),
     })
-}
-
-/// What it says its version is.
-pub(crate) fn version() -> Result<String> {
-    let said = Command::new(PROGRAM)
-        .arg("-v")
-        .output()
-        .context("asking nginx for its version")?;
-    let text = String::from_utf8_lossy(&said.stderr);
-    Ok(text
-        .trim()
-        .trim_start_matches("nginx version: ")
-        .replace('/', " "))
 }
 
 fn configuration(fixture: &Fixture, address: SocketAddr, upstream: SocketAddr) -> String {
@@ -88,7 +78,7 @@ http {{
     keepalive_timeout 300s;
     upstream provider {{
         server {upstream};
-        keepalive 64;
+        keepalive 256;
         keepalive_requests 1000000000;
         keepalive_timeout 300s;
     }}
@@ -102,6 +92,11 @@ http {{
             # A model's answer is a stream: no byte of it may wait.
             proxy_buffering off;
             proxy_request_buffering off;
+            # By default it carries 64 KiB in pieces of 4.
+            proxy_buffer_size 64k;
+            proxy_buffers 8 64k;
+            proxy_busy_buffers_size 128k;
+            client_body_buffer_size 128k;
             proxy_set_header Connection "";
             proxy_set_header Host {HOST}:{port};
             proxy_set_header Authorization "Bearer {key}";
