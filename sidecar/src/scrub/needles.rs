@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, Input};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use memchr::memchr3;
 use zeroize::Zeroizing;
@@ -105,6 +105,7 @@ impl Needles {
             heads[usize::from(*byte)] = true;
         }
         let prefixes = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostFirst)
             .kind(Some(AhoCorasickKind::DFA))
             .build(&prefixes)
             .expect("some hundred patterns of four bytes are no limit of it");

@@ -403,3 +403,95 @@ async fn an_echo_is_told_once_and_its_secret_is_in_no_log_line() {
     let counted = r#"postern_secret_echo_total{route="openai"} 6"#;
     assert!(sidecar.metrics().await.contains(counted));
 }
+
+#[tokio::test]
+async fn what_a_secret_is_made_into_and_what_it_buys_is_replaced_too() {
+    const SECRET: &str = "sk/live+of=the-ways-to-put-one-into-a-call";
+    const TOKEN: &str = "token/that+a=secret-bought-for-an-hour-or-so";
+    // A page that shows what was asked for, and a server of tokens.
+    let upstream = Upstream::answering(Protocol::Http1, |head, _| {
+        if head.uri.path() == "/token" {
+            return Response::new(full(json!({"access_token": TOKEN}).to_string()));
+        }
+        let headers: Vec<&str> = head
+            .headers
+            .values()
+            .filter_map(|v| v.to_str().ok())
+            .collect();
+        let target = head.uri.to_string();
+        Response::new(full(
+            json!({"target": target, "headers": headers}).to_string(),
+        ))
+    })
+    .await;
+    let aws =
+        json!({"accessKeyId": "AKIDEXAMPLE", "secretAccessKey": SECRET, "sessionToken": TOKEN});
+    let buying = json!({"oauth2ClientCredentials": {"tokenUrl": format!("{}/token", upstream.endpoint()), "clientId": "bot", "authStyle": "Body"}});
+    let pair = format!("me:{SECRET}");
+    let in_basic = BASE64_STANDARD.encode(&pair);
+    let in_query = SECRET
+        .replace('/', "%2F")
+        .replace('+', "%2B")
+        .replace('=', "%3D");
+    let ways = [
+        ("bearer", json!({"bearer": {}}), SECRET, SECRET),
+        (
+            "header",
+            json!({"header": {"name": "X-Crm-Key"}}),
+            SECRET,
+            SECRET,
+        ),
+        (
+            "query",
+            json!({"query": {"name": "token"}}),
+            SECRET,
+            &in_query,
+        ),
+        (
+            "basic",
+            json!({"basic": {"username": "me"}}),
+            SECRET,
+            &in_basic,
+        ),
+        ("pair", json!({"basic": {}}), &pair, &in_basic),
+        ("cookie", json!({"cookie": {"name": "sid"}}), SECRET, SECRET),
+        (
+            "aws",
+            json!({"awsSigV4": {"service": "s3", "region": "r"}}),
+            &aws.to_string(),
+            TOKEN,
+        ),
+        ("bought", buying, SECRET, TOKEN),
+    ];
+    let mut identity = Identity::new().allowing_all();
+    for (name, inject, secret, _) in &ways {
+        identity = identity.injected(name, &upstream, inject, secret);
+    }
+    let sidecar = identity.serve().await;
+    let mut client = sidecar.client().await;
+    for (name, .., sent) in &ways {
+        let answer = client.get(&format!("/{name}/x")).await;
+        let text = answer.text();
+        let seen = upstream.seen().pop().unwrap();
+        assert!(
+            format!(
+                "{} {:?}",
+                seen.target,
+                seen.headers
+                    .values()
+                    .map(|v| v.as_bytes().escape_ascii().to_string())
+                    .collect::<Vec<_>>()
+            )
+            .contains(sent),
+            "{name}: or the test would prove nothing"
+        );
+        let placeholder = postern_crds::placeholder::render("postern-{}", "agents", "bot", name);
+        assert!(
+            text.contains(&placeholder) && !text.contains(sent),
+            "{name}: {text}"
+        );
+        let echoes = format!(r#"postern_secret_echo_total{{route="{name}"}} 1"#);
+        let metrics = sidecar.metrics().await;
+        assert!(metrics.contains(&echoes), "{name}: {metrics}");
+    }
+}
