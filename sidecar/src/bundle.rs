@@ -96,6 +96,7 @@ impl Publisher {
             .bundle_loaded(&snapshot.identity, &snapshot.revision);
         for binding in snapshot.bindings() {
             let credential = binding.route.credential.as_str();
+            self.metrics.watch_for_misuse(credential);
             if binding.secret.is_none() {
                 tracing::warn!(
                     credential,

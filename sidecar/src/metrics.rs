@@ -294,6 +294,17 @@ impl Metrics {
         self.bundle_loaded.set(now.as_secs_f64());
     }
 
+    /// Shows what should never happen with `credential` as not happened yet. A counter that comes up with its first event has not risen, and
+    /// no alert sees it.
+    pub(crate) fn watch_for_misuse(&self, credential: &str) {
+        let label = RouteLabel {
+            route: credential.to_owned(),
+        };
+        for counter in [&self.secret_echoes, &self.canaries] {
+            drop(counter.get_or_create(&label));
+        }
+    }
+
     /// Records what is left of each limit.
     #[expect(
         clippy::cast_precision_loss,

@@ -1,4 +1,4 @@
-// The definitions of ServiceMonitor and PodMonitor, against which the chart's are checked: `go mod download` of what is required here.
+// The definitions of ServiceMonitor, PodMonitor and PrometheusRule, against which the chart's are checked: `go mod download` of what is required here.
 module postern.dev/e2e/cluster/prometheus-operator
 
 go 1.26.0

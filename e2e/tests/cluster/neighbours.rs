@@ -26,6 +26,7 @@ fn define(cluster: &Cluster) -> Result<()> {
         let names = ["certificates.cert-manager.io", "issuers.cert-manager.io"];
         let names = names.iter().chain(&[
             "podmonitors.monitoring.coreos.com",
+            "prometheusrules.monitoring.coreos.com",
             "servicemonitors.monitoring.coreos.com",
         ]);
         for name in names {
@@ -72,10 +73,12 @@ fn chart_renders_what_the_schemas_of_kubernetes_and_of_its_neighbours_accept() -
                 "rbac.watchNamespaces={AGENTS}",
                 "tests.namespace=AGENTS",
                 "metrics.serviceMonitor.namespace=NAME",
+                "metrics.prometheusRule.namespace=NAME",
             ],
             &[
                 "Certificate",
                 "PodMonitor",
+                "PrometheusRule",
                 "ServiceMonitor",
                 "NetworkPolicy",
             ],

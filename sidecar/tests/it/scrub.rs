@@ -495,3 +495,26 @@ async fn what_a_secret_is_made_into_and_what_it_buys_is_replaced_too() {
         assert!(metrics.contains(&echoes), "{name}: {metrics}");
     }
 }
+
+#[tokio::test]
+async fn alerts_are_about_metrics_that_there_are_before_anything_happened() {
+    let upstream = Upstream::ok(Protocol::Http1).await;
+    let sidecar = serve(&upstream).await;
+    let metrics = sidecar.metrics().await;
+    let rules = include_str!("../../../charts/postern/templates/monitoring/prometheusrule.yaml");
+    let alerts: Vec<&str> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("expr: "))
+        .map(|expression| {
+            let begin = expression.find("postern_").unwrap();
+            let name = &expression[begin..];
+            &name[..name.find('[').unwrap()]
+        })
+        .collect();
+    assert_eq!(alerts.len(), 3);
+    for name in alerts {
+        let series = metrics.lines().find(|line| line.starts_with(name));
+        let series = series.unwrap_or_else(|| panic!("{name} is not in {metrics}"));
+        assert!(series.ends_with(" 0"), "{series}");
+    }
+}
