@@ -12,7 +12,7 @@ use postern_crds::{
 
 use crate::{
     proxy::canary::Canaries,
-    scrub::{Needles, Secrets},
+    scrub::{Daily, Needles, Secrets},
     token,
     upstream::{Destination, Origin, Upstreams, tls::TrustError},
 };
@@ -50,8 +50,10 @@ pub(crate) struct Binding {
     pub(crate) origin: Result<Arc<Origin>, TrustError>,
     /// Where the token comes from that the secret buys, if it buys one.
     pub(crate) token: Option<Arc<token::Source>>,
-    /// What must not come back of the secret; `None` where it is too short to be looked for. What a token must not come back as is kept with it.
+    /// What must not come back of the secret. Not where it buys a token, which has its own; nor where it is too short to be looked for.
     pub(crate) needles: Option<Arc<Needles>>,
+    /// The same where the secret signs for AWS: it changes from day to day.
+    pub(crate) daily: Option<Daily>,
 }
 
 impl Snapshot {
@@ -87,26 +89,37 @@ impl Snapshot {
                 pem => upstreams.origin(&Destination::of(&route), pem),
             };
             let shape = bundle.shape_of(&route.credential);
-            let secret = bundle.secrets.remove(&route.credential);
-            let secrets = secret
-                .as_ref()
-                .map(|secret| Secrets::of(&route, shape, &secret.value));
-            let needles = secrets.as_ref().and_then(|secrets| secrets.needles(None));
-            let token = match (&route.injection, &secret, secrets, &origin) {
-                (Injection::Token(token), Some(secret), Some(secrets), Ok(_)) => upstreams
-                    .origin(&Destination::of_token(&route, token), pem)
-                    .ok()
-                    .map(|server| tokens.source(&route.credential, token, secret, secrets, server)),
-                _ => None,
-            };
-            bindings.push(Arc::new(Binding {
+            let mut binding = Binding {
                 index,
-                secret,
+                secret: bundle.secrets.remove(&route.credential),
                 origin,
-                token,
-                needles,
+                token: None,
+                needles: None,
+                daily: None,
                 route,
-            }));
+            };
+            let Binding { secret, route, .. } = &binding;
+            if let Some(secret) = secret {
+                let secrets = Secrets::of(route, shape, &secret.value);
+                match &route.injection {
+                    Injection::Token(token) if binding.origin.is_ok() => {
+                        binding.token = upstreams
+                            .origin(&Destination::of_token(route, token), pem)
+                            .ok()
+                            .map(|server| {
+                                tokens.source(&route.credential, token, secret, secrets, server)
+                            });
+                    }
+                    Injection::Token(_) => {}
+                    Injection::AwsSigV4 { .. } => binding.daily = Some(Daily::new(secrets)),
+                    Injection::Header { .. }
+                    | Injection::Query { .. }
+                    | Injection::Basic { .. }
+                    | Injection::Cookie { .. }
+                    | Injection::Hmac(_) => binding.needles = secrets.needles([]),
+                }
+            }
+            bindings.push(Arc::new(binding));
         }
         Ok(Self {
             identity: format!("{}/{}", bundle.namespace, bundle.identity),

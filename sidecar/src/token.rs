@@ -196,7 +196,7 @@ impl Source {
             turn.end(fetched.map(|answer| {
                 let bought = Bought {
                     header: answer.value,
-                    needles: this.secrets.needles(Some(&answer.token)),
+                    needles: this.secrets.needles([answer.token.as_bytes()]),
                 };
                 (bought, answer.lifetime)
             }));

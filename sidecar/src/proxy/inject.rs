@@ -62,9 +62,10 @@ pub(crate) async fn apply(
         None => None,
     };
     let body = place(head, body, &binding.route, secret, bought.as_ref(), now).await?;
-    let needles = match bought {
-        Some(bought) => bought.needles,
-        None => binding.needles.clone(),
+    let needles = match (bought, &binding.daily) {
+        (Some(bought), _) => bought.needles,
+        (None, Some(daily)) => aws::needles(daily, &binding.route, secret, now),
+        (None, None) => binding.needles.clone(),
     };
     Ok(Injected { body, needles })
 }

@@ -32,10 +32,13 @@ impl Secrets {
         }
     }
 
-    /// Their forms, and those of the `token` that they bought. `None` where none is long enough to be looked for.
-    pub(crate) fn needles(&self, token: Option<&str>) -> Option<Arc<Needles>> {
+    /// Their forms, and those of what was `made` of them or bought with them since. `None` where none is long enough to be looked for.
+    pub(crate) fn needles<'a>(
+        &'a self,
+        made: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Option<Arc<Needles>> {
         let texts = self.texts.iter().map(Secret::expose);
-        Needles::new(texts.chain(token.map(str::as_bytes)), &self.placeholder).map(Arc::new)
+        Needles::new(texts.chain(made), &self.placeholder).map(Arc::new)
     }
 }
 

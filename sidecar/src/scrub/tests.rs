@@ -227,7 +227,7 @@ fn left(inject: &serde_json::Value, secret: &str, echo: &str) -> String {
     let routes = postern_crds::route::compile("agents", "bot", &spec).unwrap();
     let shape = Shape::of(&spec.credentials[0]);
     let secret = Secret::new(secret.as_bytes().to_vec());
-    let needles = Secrets::of(&routes[0], shape, &secret).needles(None);
+    let needles = Secrets::of(&routes[0], shape, &secret).needles([]);
     let out = Scrubber::new(needles).finish(echo.to_owned().into());
     String::from_utf8(out.to_vec()).unwrap()
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt::Write as _, sync::Mutex};
 
+use aws_lc_rs::hmac;
 use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
@@ -404,6 +405,17 @@ async fn an_echo_is_told_once_and_its_secret_is_in_no_log_line() {
     assert!(sidecar.metrics().await.contains(counted));
 }
 
+/// The key in hexadecimal digits that signs calls to S3 in region `r` on `date`, of which AWS has this definition:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>, step 4.
+fn signing_key(secret: &str, date: &str) -> String {
+    let mut key = format!("AWS4{secret}").into_bytes();
+    for part in [date, "r", "s3", "aws4_request"] {
+        let with = hmac::Key::new(hmac::HMAC_SHA256, &key);
+        key = hmac::sign(&with, part.as_bytes()).as_ref().to_vec();
+    }
+    key.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 #[tokio::test]
 async fn what_a_secret_is_made_into_and_what_it_buys_is_replaced_too() {
     const SECRET: &str = "sk/live+of=the-ways-to-put-one-into-a-call";
@@ -419,8 +431,13 @@ async fn what_a_secret_is_made_into_and_what_it_buys_is_replaced_too() {
             .filter_map(|v| v.to_str().ok())
             .collect();
         let target = head.uri.to_string();
+        let date = head
+            .headers
+            .get("x-amz-date")
+            .map(|date| &date.to_str().unwrap()[..8]);
+        let key = date.map(|date| signing_key(SECRET, date));
         Response::new(full(
-            json!({"target": target, "headers": headers}).to_string(),
+            json!({"target": target, "headers": headers, "key": key}).to_string(),
         ))
     })
     .await;
@@ -490,7 +507,14 @@ async fn what_a_secret_is_made_into_and_what_it_buys_is_replaced_too() {
             text.contains(&placeholder) && !text.contains(sent),
             "{name}: {text}"
         );
-        let echoes = format!(r#"postern_secret_echo_total{{route="{name}"}} 1"#);
+        // The key that signed, too.
+        let key = answer.json()["key"].as_str().map(str::to_owned);
+        assert!(
+            key.is_none_or(|key| key.starts_with(&placeholder)),
+            "{name}: {text}"
+        );
+        let count = if *name == "aws" { 2 } else { 1 };
+        let echoes = format!(r#"postern_secret_echo_total{{route="{name}"}} {count}"#);
         let metrics = sidecar.metrics().await;
         assert!(metrics.contains(&echoes), "{name}: {metrics}");
     }

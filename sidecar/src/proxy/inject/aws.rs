@@ -3,11 +3,11 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>. Written here and not taken from `aws-sigv4`, which
 //! writes whole requests into the log at its lowest level and brings thirty crates; AWS's own vectors, botocore and moto check it.
 
-use std::{borrow::Cow, time::SystemTime};
+use std::{borrow::Cow, sync::Arc, time::SystemTime};
 
 use aws_lc_rs::{digest, hmac};
 use http::{HeaderMap, HeaderName, HeaderValue, header, uri::PathAndQuery};
-use postern_crds::source::AwsKeys;
+use postern_crds::{Route, Secret, route::Injection, source::AwsKeys};
 
 use super::{Head, value};
 use crate::{
@@ -15,6 +15,7 @@ use crate::{
     error::Error,
     listener::HeadError,
     percent,
+    scrub::{Daily, Needles},
     wiped::{self, hex},
 };
 
@@ -165,14 +166,8 @@ fn authorization(
     let credential = format!("{date}/{region}/{service}/aws4_request");
     let digest = hex(digest::digest(&digest::SHA256, &canonical).as_ref());
     let to_sign = format!("AWS4-HMAC-SHA256\n{}\n{credential}\n{digest}", now.basic());
-    let first = wiped::join(&[b"AWS4", keys.secret_access_key.as_bytes()]);
-    let mut key = hmac::Key::new(hmac::HMAC_SHA256, &first);
-    for part in [date.as_str(), region, service, "aws4_request"] {
-        key = hmac::Key::new(
-            hmac::HMAC_SHA256,
-            hmac::sign(&key, part.as_bytes()).as_ref(),
-        );
-    }
+    let [.., key] = keys_of_the_day(keys, &date, scope);
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.as_ref());
     let signature = hex(hmac::sign(&key, to_sign.as_bytes()).as_ref());
     let mut signed = HeaderValue::try_from(format!(
         "AWS4-HMAC-SHA256 Credential={}/{credential}, SignedHeaders={names}, Signature={signature}",
@@ -181,6 +176,34 @@ fn authorization(
     .map_err(|_| Error::CredentialUnusable)?;
     signed.set_sensitive(true);
     Ok(signed)
+}
+
+/// The keys that are made of the secret one on a date, each of the one before. The last one signs.
+fn keys_of_the_day(keys: &AwsKeys, date: &str, scope: Scope<'_>) -> [hmac::Tag; 4] {
+    let mut key = wiped::join(&[b"AWS4", keys.secret_access_key.as_bytes()]);
+    [date, scope.region, scope.service, "aws4_request"].map(|part| {
+        let made = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), part.as_bytes());
+        key = wiped::join(&[made.as_ref()]);
+        made
+    })
+}
+
+/// What must not come back of a call that was signed on `route` at `now`: the keys of the day sign as the secret does.
+pub(super) fn needles(
+    daily: &Daily,
+    route: &Route,
+    secret: &Secret,
+    now: SystemTime,
+) -> Option<Arc<Needles>> {
+    let date = Utc::at(now).date();
+    daily.of(&date, || {
+        match (&route.injection, AwsKeys::read(secret.expose())) {
+            (Injection::AwsSigV4 { service, region }, Ok(keys)) => {
+                keys_of_the_day(&keys, &date, Scope { service, region }).to_vec()
+            }
+            _ => Vec::new(),
+        }
+    })
 }
 
 /// The signed headers, sorted, one a line, and their names.
