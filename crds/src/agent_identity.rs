@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
@@ -228,13 +228,44 @@ pub struct CaBundle {
 
 /// Where a secret comes from. Exactly one member.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
-#[x_kube(validation = ("has(self.secret)", "set exactly one source: secret"))]
+#[x_kube(validation = ("has(self.secret) != has(self.store)", "set exactly one source: secret, store"))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Source {
     /// A Secret in the identity's namespace whose annotation `postern.dev/allow-identity` names the identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<KeyRef>,
+    /// A place in a `CredentialStore` that allows the identity's namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreRef>,
 }
+
+/// A place in a `CredentialStore`.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct StoreRef {
+    /// The store's name.
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
+    pub name: String,
+    /// The path in it, as in `ai/openai`, below what the store says of itself.
+    #[schemars(length(min = 1, max = 512), regex(pattern = STORE_PATH))]
+    #[x_kube(validation = ("!self.split('/').exists(segment, segment in ['.', '..'])", "the path must have no '.' and '..' segments"))]
+    pub path: String,
+    /// The member of what is there. Without it, all of it as one JSON document, as `awsSigV4` and `gcpServiceAccount` take it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[!-~]+$"))]
+    pub key: Option<String>,
+    /// One version, where the store keeps several. Without it, the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9._-]+$"))]
+    pub version: Option<String>,
+}
+
+/// Segments with a slash between them. `?`, `#`, `%` and `\` are not among the characters, so that a path cannot lead out of its place in an address.
+pub(crate) const STORE_PATH: &str =
+    "^[A-Za-z0-9._~!$&'()*+,;=:@-]+(/[A-Za-z0-9._~!$&'()*+,;=:@-]+)*$";
 
 /// One key of a Secret or ConfigMap in the identity's namespace.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
@@ -274,4 +305,21 @@ pub struct AgentIdentityStatus {
     /// Value of `postern.dev/refresh` that was acted on last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_refresh: Option<String>,
+    /// The credentials that the pods receive.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<CredentialStatus>,
+}
+
+/// What is known of a credential that the pods receive.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct CredentialStatus {
+    /// The credential's name.
+    pub name: String,
+    /// The version of its source that it is, which says nothing of its value.
+    pub version: String,
+    /// When its source last gave it, to within ten minutes: readings that change nothing are not all written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_refresh: Option<Time>,
 }

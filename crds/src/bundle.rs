@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::{
-    agent_identity::AgentIdentitySpec,
+    agent_identity::{AgentIdentitySpec, Credential, Source},
     egress_policy::{EgressPolicySpec, Mode, PolicyRule, Uninspected},
     policy::{self, NamedPolicy, Policy},
     price::{self, Prices},
@@ -24,39 +24,73 @@ use crate::{
 mod tests;
 
 /// The newest format that this version reads and writes. 2 added what a reader of 1 does not know: to policies modes, models, operations,
-/// tools, expressions and limits; to identities prices and deployments. 3 added masks to policies.
-pub const FORMAT: u32 = 3;
+/// tools, expressions and limits; to identities prices and deployments. 3 added masks to policies. 4 added to identities sources in stores.
+pub const FORMAT: u32 = 4;
 
 /// The oldest format that says all of `identity` and `policies`. A bundle is written in it, so that a sidecar from before an upgrade of the operator goes on
 /// with what it knows, is asked to be upgraded as soon as a policy says more, and never reads less than is meant.
 pub fn format(identity: &AgentIdentitySpec, policies: &[NamedPolicy]) -> u32 {
-    if policies.iter().any(|policy| policy.spec.response.is_some()) {
-        return 3;
-    }
-    let is_plain = |policy: &NamedPolicy| {
-        let EgressPolicySpec {
-            target_refs: _,
-            mode,
-            max_inspected_bytes,
-            rules,
-            limits,
-            // Asked for above.
-            response: _,
-        } = &policy.spec;
-        *mode == Mode::default()
-            && max_inspected_bytes.is_none()
-            && limits.is_empty()
-            && rules.iter().all(is_plain_rule)
-    };
-    let has_no_deployments = identity
-        .credentials
+    let of_policies = policies
         .iter()
-        .all(|credential| credential.deployments.is_empty());
-    if identity.prices.is_empty() && has_no_deployments && policies.iter().all(is_plain) {
+        .map(|policy| format_of_policy(&policy.spec))
+        .max();
+    format_of_identity(identity).max(of_policies.unwrap_or(1))
+}
+
+/// The oldest format that says all of `policy`. Every member is named here, so that a new one is not forgotten.
+fn format_of_policy(policy: &EgressPolicySpec) -> u32 {
+    let EgressPolicySpec {
+        target_refs: _,
+        mode,
+        max_inspected_bytes,
+        rules,
+        limits,
+        response,
+    } = policy;
+    let is_plain = *mode == Mode::default()
+        && max_inspected_bytes.is_none()
+        && limits.is_empty()
+        && rules.iter().all(is_plain_rule);
+    if response.is_some() {
+        3
+    } else if is_plain {
         1
     } else {
         2
     }
+}
+
+/// The oldest format that says all of `identity`. Every member is named here, so that a new one is not forgotten.
+fn format_of_identity(identity: &AgentIdentitySpec) -> u32 {
+    let AgentIdentitySpec {
+        service_account_names: _,
+        credentials,
+        refresh_interval: _,
+        prices,
+    } = identity;
+    let of_credential = |credential: &Credential| {
+        let Credential {
+            name: _,
+            provider: _,
+            http: _,
+            endpoint: _,
+            allow_plaintext: _,
+            inject: _,
+            tls: _,
+            deployments,
+            source: Source { secret: _, store },
+        } = credential;
+        if store.is_some() {
+            4
+        } else if !deployments.is_empty() {
+            2
+        } else {
+            1
+        }
+    };
+    let of_prices = if prices.is_empty() { 1 } else { 2 };
+    let of_credentials = credentials.iter().map(of_credential).max().unwrap_or(1);
+    of_credentials.max(of_prices)
 }
 
 /// Whether a reader of format 1 knows all members of `rule`. Every member is named here, so that a new one is not forgotten.

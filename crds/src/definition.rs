@@ -4,14 +4,18 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 use serde_json::Value;
 
-use crate::{AgentIdentity, EgressPolicy};
+use crate::{AgentIdentity, CredentialStore, EgressPolicy};
 
 /// All definitions.
 pub fn all() -> Vec<CustomResourceDefinition> {
-    [AgentIdentity::crd(), EgressPolicy::crd()]
-        .into_iter()
-        .map(without_nullable)
-        .collect()
+    [
+        AgentIdentity::crd(),
+        CredentialStore::crd(),
+        EgressPolicy::crd(),
+    ]
+    .into_iter()
+    .map(without_nullable)
+    .collect()
 }
 
 /// `definition` as it is written into a file. Bounds are numbers with a point in its type, and YAML tells `1.0` from `1` where a chart's renderer

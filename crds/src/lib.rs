@@ -5,7 +5,7 @@
 //!
 //! | Question | Module |
 //! |---|---|
-//! | What may a user write? | [`agent_identity`], [`egress_policy`]; [`definition`] is what `kubectl apply -f crds/` installs |
+//! | What may a user write? | [`agent_identity`], [`egress_policy`], [`credential_store`]; [`definition`] is what `kubectl apply -f crds/` installs |
 //! | What is known of a vendor? | [`provider`], with a file for each in `crds/providers/` |
 //! | Where does a call go, what does an application's environment hold? | [`route`], [`placeholder`] |
 //! | May this call be made? | [`policy`], by [`facts`] |
@@ -36,6 +36,7 @@
 
 pub mod agent_identity;
 pub mod bundle;
+pub mod credential_store;
 pub mod definition;
 pub mod egress_policy;
 pub mod facts;
@@ -56,6 +57,7 @@ pub mod yaml;
 
 pub use agent_identity::{AgentIdentity, AgentIdentitySpec, AgentIdentityStatus};
 pub use bundle::Bundle;
+pub use credential_store::{CredentialStore, CredentialStoreSpec, CredentialStoreStatus};
 pub use egress_policy::{EgressPolicy, EgressPolicySpec, EgressPolicyStatus};
 pub use facts::Facts;
 pub use policy::{Decision, Policy, Verdict};

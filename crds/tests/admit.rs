@@ -5,7 +5,10 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use postern_crds::{AgentIdentity, EgressPolicy, definition, policy, route, violation, yaml};
+use postern_crds::{
+    AgentIdentity, CredentialStore, EgressPolicy, credential_store, definition, policy, route,
+    violation, yaml,
+};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -24,6 +27,7 @@ fn cases() -> Vec<Case> {
         yaml::from_str(&fs::read_to_string(directory.join(file)).unwrap()).unwrap()
     };
     let mut cases = read("agentidentity.yaml");
+    cases.extend(read("credentialstore.yaml"));
     cases.extend(read("egresspolicy.yaml"));
     cases
 }
@@ -60,6 +64,9 @@ fn compiled(resource: &Value) -> Result<(), String> {
     let violations = if resource["kind"] == "AgentIdentity" {
         let identity: AgentIdentity = serde_json::from_value(resource.clone()).map_err(read)?;
         route::compile("agents", "bot", &identity.spec).map(drop)
+    } else if resource["kind"] == "CredentialStore" {
+        let store: CredentialStore = serde_json::from_value(resource.clone()).map_err(read)?;
+        credential_store::check(&store.spec)
     } else {
         let policy: EgressPolicy = serde_json::from_value(resource.clone()).map_err(read)?;
         policy::check(&policy.spec)
@@ -77,7 +84,7 @@ fn what_the_api_server_accepts_compiles() {
 #[test]
 fn what_a_rule_rejects_does_not_compile_either() {
     let messages = messages_of_rules();
-    let of_the_name = |message: &str| message.starts_with("the name becomes a label value");
+    let of_the_name = |message: &str| message.starts_with("the name ");
     for case in cases() {
         if messages
             .iter()

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::sidecar::SidecarArgs;
 
@@ -93,6 +93,12 @@ pub struct ControllerArgs {
     /// The Lease that elects one of the replicas.
     #[arg(long, env = "POSTERN_LEASE_NAME", default_value = "postern-controller")]
     pub lease_name: String,
+    /// The service account of this pod, of which tokens are asked for where a store wants one.
+    #[arg(long, env = "POD_SERVICE_ACCOUNT")]
+    pub service_account: Option<String>,
+    /// Whether secrets are read from `CredentialStore`s, and their status is written: by one operator of the cluster only.
+    #[arg(long, env = "POSTERN_STORES", default_value_t = true, action = ArgAction::Set)]
+    pub stores: bool,
 }
 
 /// Flags of `webhook`.

@@ -1,13 +1,14 @@
 //! The controller: turns identities and policies into the bundles that sidecars read.
 //!
-//! Everything an identity needs is in its own namespace, so a list of watched namespaces is as many independent scopes.
+//! Everything an identity needs is in its own namespace, so a list of watched namespaces is as many independent scopes. Only stores are of the cluster:
+//! all scopes share them.
 
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context as _;
 use futures::{FutureExt as _, channel::mpsc, future};
 use kube::{
-    Client, Resource,
+    Api, Client, Resource,
     runtime::{
         WatchStreamExt as _,
         events::{Recorder, Reporter},
@@ -24,11 +25,13 @@ use crate::{
     config::{CommonArgs, ControllerArgs},
     lease::{Election, Leadership},
     sidecar::SidecarTemplate,
+    stores::{Own, Stores},
 };
 
 mod agent_identity;
 mod bundle_secret;
 mod conditions;
+mod credential_store;
 mod egress_policy;
 mod error;
 mod events;
@@ -37,7 +40,7 @@ mod feed;
 mod fixtures;
 mod interval;
 mod metrics;
-mod object;
+pub(crate) mod object;
 mod pods;
 mod queue;
 mod scope;
@@ -45,10 +48,12 @@ mod status;
 mod triggers;
 
 pub use error::Error;
+pub(crate) use interval::jitter;
 pub use metrics::Metrics;
-use object::{IdentityObject, PolicyObject};
+use object::{IdentityObject, PolicyObject, StoreObject};
 use pods::PodMeta;
 use scope::Scope;
+use triggers::Readers;
 
 /// How long running reconciles may take to end after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -60,8 +65,8 @@ struct Context {
     client: Client,
     leadership: Leadership,
     recorder: Recorder,
-    metrics: Metrics,
     template: Arc<SidecarTemplate>,
+    stores: Arc<Stores>,
     identities: Store<IdentityObject>,
     policies: Store<PolicyObject>,
     pods: Store<PodMeta>,
@@ -75,6 +80,8 @@ struct Lead {
     recorder: Recorder,
     metrics: Metrics,
     template: Arc<SidecarTemplate>,
+    own: Own,
+    reads_stores: bool,
 }
 
 /// Stands for election, and works while it leads, until `shutdown`; then ends running reconciles and gives the Lease back.
@@ -92,6 +99,8 @@ pub async fn run(
         common,
         sidecar,
         lease_name,
+        service_account,
+        stores,
     } = args;
     let CommonArgs {
         namespace,
@@ -106,6 +115,8 @@ pub async fn run(
     let holder = format!("{pod_name}_{:x}", interval::random());
     let (election, leadership) = Election::new(client.clone(), &namespace, &lease_name, holder);
     let lead = Lead {
+        own: Own::new(client.clone(), namespace, service_account),
+        reads_stores: stores,
         recorder: Recorder::new(
             client.clone(),
             Reporter {
@@ -148,7 +159,7 @@ impl Lead {
                 () = leadership.lost() => false,
                 () = self.work(scopes, shutdown) => true,
             };
-            self.metrics.leads(false, Vec::new());
+            self.metrics.leads(false, []);
             if stopped {
                 return;
             }
@@ -158,32 +169,95 @@ impl Lead {
 
     /// Reconciles in all `scopes` until `shutdown`, and then ends what is running.
     async fn work(&self, scopes: &[Scope], shutdown: &CancellationToken) {
-        let (works, stores): (Vec<_>, Vec<_>) = scopes
+        let (known, store_writer) = reflector::store();
+        let stores = Arc::new(Stores::new(
+            self.client.clone(),
+            self.own.clone(),
+            self.reads_stores.then(|| known.clone()),
+        ));
+        let (works, readers): (Vec<_>, Vec<Readers>) = scopes
             .iter()
-            .map(|scope| self.work_in(scope, shutdown))
+            .map(|scope| self.work_in(scope, &stores, shutdown))
             .unzip();
-        self.metrics.leads(true, stores);
+        self.metrics.leads(
+            true,
+            readers.iter().map(|(_, identities)| identities.clone()),
+        );
+        let store_work = async {
+            if self.reads_stores {
+                self.work_on_stores(known, store_writer, stores, readers, shutdown)
+                    .await;
+            }
+        };
         let drained = async {
             shutdown.cancelled().await;
             tokio::time::sleep(DRAIN).await;
         };
         tokio::select! {
-            _ = future::join_all(works) => {}
+            _ = future::join(future::join_all(works), store_work) => {}
             () = drained => tracing::warn!("reconciles that did not end in time are dropped"),
+        }
+    }
+
+    /// Looks at all stores until `shutdown`. Identities do not wait for it: most need no store, and the definition of stores may not even be installed.
+    async fn work_on_stores(
+        &self,
+        known: Store<StoreObject>,
+        writer: reflector::store::Writer<StoreObject>,
+        stores: Arc<Stores>,
+        readers: Vec<Readers>,
+        shutdown: &CancellationToken,
+    ) {
+        let (queue, requests) = mpsc::unbounded();
+        let forget = {
+            let stores = Arc::clone(&stores);
+            move |name: &str| stores.forget(name)
+        };
+        let feed = feed::follow(
+            watcher(
+                Api::<StoreObject>::all(self.client.clone()),
+                watcher::Config::default(),
+            )
+            .modify(forget_managers)
+            .default_backoff(),
+            writer,
+            triggers::store_digest,
+            triggers::on_store(queue, readers, forget),
+        );
+        let ctx = Arc::new(credential_store::Context {
+            client: self.client.clone(),
+            leadership: self.leadership.clone(),
+            stores,
+        });
+        let work = queue::run(
+            "CredentialStore",
+            known,
+            requests,
+            credential_store::reconcile,
+            ctx,
+            &self.metrics,
+            shutdown,
+        );
+        tokio::select! {
+            () = work => {}
+            () = feed => {}
         }
     }
 
     fn work_in<'a>(
         &self,
         scope: &Scope,
+        stores: &Arc<Stores>,
         shutdown: &'a CancellationToken,
-    ) -> (impl Future<Output = ()> + use<'a>, Store<IdentityObject>) {
+    ) -> (impl Future<Output = ()> + use<'a>, Readers) {
         let (identities, identity_writer) = reflector::store();
         let (policies, policy_writer) = reflector::store();
         let (pods, pod_writer) = reflector::store();
         let (identity_queue, identity_requests) = mpsc::unbounded();
         let (policy_queue, policy_requests) = mpsc::unbounded();
         let (count_queue, count_requests) = mpsc::unbounded();
+
+        let readers_queue = identity_queue.clone();
 
         let everything = watcher::Config::default();
         let feeds = future::join4(
@@ -225,13 +299,14 @@ impl Lead {
             client: self.client.clone(),
             leadership: self.leadership.clone(),
             recorder: self.recorder.clone(),
-            metrics: self.metrics.clone(),
             template: Arc::clone(&self.template),
+            stores: Arc::clone(stores),
             identities: identities.clone(),
             policies: policies.clone(),
             pods,
         });
-        let store = identities.clone();
+        let readers = (readers_queue, identities.clone());
+        let metrics = self.metrics.clone();
         let scope = scope.to_string();
         let reconciles = async move {
             // Without the policies, an identity would get a bundle that denies everything; without the identities, a policy no target.
@@ -252,6 +327,7 @@ impl Lead {
                 identity_requests,
                 agent_identity::reconcile,
                 Arc::clone(&ctx),
+                &metrics,
                 shutdown,
             );
             let policy_work = queue::run(
@@ -260,6 +336,7 @@ impl Lead {
                 policy_requests,
                 egress_policy::reconcile,
                 ctx,
+                &metrics,
                 shutdown,
             );
             future::join(identity_work, policy_work).await;
@@ -270,7 +347,7 @@ impl Lead {
                 _ = feeds => {}
             }
         };
-        (work, store)
+        (work, readers)
     }
 }
 

@@ -2,18 +2,48 @@
 
 use std::collections::BTreeMap;
 
-use postern_crds::bundle::VersionedSecret;
+use kube::Client;
+use postern_crds::{AgentIdentitySpec, bundle::VersionedSecret};
 
+mod connection;
+mod document;
 mod failure;
+#[cfg(test)]
+mod fixtures;
+mod https;
 pub mod kubernetes;
+mod own;
+mod problem;
+mod reading;
+mod table;
+mod vault;
 
 pub use failure::{Failure, Kind, NotAuthorities, Place};
+pub(crate) use own::Own;
+pub use problem::{OwnProblem, Problem};
+pub(crate) use table::Stores;
 
 /// What an identity's sources hold now.
 #[derive(Clone, Debug, Default)]
 pub struct Sources {
     /// One entry a credential.
     pub secrets: BTreeMap<String, Result<VersionedSecret, Failure>>,
+    /// What a version of a credential starts with that came from the very place that its store names now. What came from elsewhere is not kept when
+    /// the store fails.
+    pub origins: BTreeMap<String, String>,
     /// One entry a credential that names certificate authorities of its own: PEM.
     pub authorities: BTreeMap<String, Result<String, Failure>>,
+}
+
+/// Reads every source that `spec` names.
+pub(crate) async fn resolve(
+    client: &Client,
+    stores: &Stores,
+    namespace: &str,
+    identity: &str,
+    spec: &AgentIdentitySpec,
+) -> Sources {
+    let mut sources = kubernetes::resolve(client, namespace, identity, spec).await;
+    stores.resolve(namespace, spec, &mut sources).await;
+    sources
 }

@@ -228,6 +228,10 @@ fn what_a_format_cannot_say_asks_for_a_reader_of_the_next() {
     let mut deployed = identity.clone();
     deployed.credentials[0].deployments = [("fast".into(), "gpt-4o-mini".into())].into();
     assert_eq!(format(&deployed, &[]), 2);
+    let mut stored = deployed.clone();
+    stored.credentials[0].source =
+        crate::yaml::from_str("{store: {name: vault, path: ai/openai, key: k}}").unwrap();
+    assert_eq!(format(&stored, &[]), 4, "a reader of 3 knows no stores");
     let of_the_spec = [
         serde_json::json!({"mode": "Observe"}),
         serde_json::json!({"maxInspectedBytes": 4096}),

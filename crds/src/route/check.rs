@@ -1,6 +1,16 @@
 //! What the schema of an `AgentIdentity` demands of a credential as a whole, for documents that come past no API server.
 
-use crate::{agent_identity::Credential, names::is_label, provider, violation::Violation};
+use std::sync::LazyLock;
+
+use regex_lite::Regex;
+
+use crate::{
+    agent_identity::{Credential, STORE_PATH, Source},
+    names::is_label,
+    provider,
+    source::Shape,
+    violation::Violation,
+};
 
 /// Problems of a credential's name. `earlier` are the credentials before it.
 pub(super) fn name(at: &str, credential: &Credential, earlier: &[Credential]) -> Vec<Violation> {
@@ -90,8 +100,31 @@ pub(super) fn combination(at: &str, credential: &Credential) -> Vec<Violation> {
             );
         }
     }
-    if credential.source.secret.is_none() {
-        wrong("source", "set exactly one source: secret");
+    let Source { secret, store } = &credential.source;
+    if secret.is_some() == store.is_some() {
+        wrong("source", "set exactly one source: secret, store");
+    }
+    let takes_a_document = matches!(Shape::of(credential), Shape::AwsKeys | Shape::GcpKey);
+    if store.as_ref().is_some_and(|store| store.key.is_none()) && !takes_a_document {
+        wrong(
+            "source.store.key",
+            "name the member that is the secret; only awsSigV4 and gcpServiceAccount take a whole document",
+        );
+    }
+    if let Some(store) = store
+        && !is_store_path(&store.path)
+    {
+        wrong(
+            "source.store.path",
+            r"must be segments with a slash between them, none of them '.' or '..', without white space, '?', '#', '%' and '\'",
+        );
     }
     found
+}
+
+/// Whether `path` stays in its place when it is made part of an address.
+fn is_store_path(path: &str) -> bool {
+    static PATTERN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(STORE_PATH).expect("a constant pattern"));
+    PATTERN.is_match(path) && !path.split('/').any(|segment| matches!(segment, "." | ".."))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{
-    ResourceExt as _,
+    Api, ResourceExt as _,
     runtime::{controller::Action, reflector::ObjectRef},
 };
 use postern_crds::{AgentIdentity, AgentIdentityStatus, names::REFRESH_ANNOTATION};
@@ -19,6 +19,7 @@ use super::{
 use crate::{sidecar, stores};
 
 mod credentials;
+mod freshness;
 mod notices;
 mod plan;
 mod policies;
@@ -61,7 +62,7 @@ pub(super) async fn reconcile(
     let spec = plan::spec_in_force(namespace, name, &object, existing.bundle());
     let (sources, routes) = match &spec {
         Ok(spec) => (
-            stores::kubernetes::resolve(&ctx.client, namespace, name, spec.spec).await,
+            stores::resolve(&ctx.client, &ctx.stores, namespace, name, spec.spec).await,
             spec.routes.clone(),
         ),
         Err(_) => (stores::Sources::default(), Vec::new()),
@@ -74,6 +75,7 @@ pub(super) async fn reconcile(
             .ok()
             .and_then(|spec| spec.spec.refresh_interval.as_deref()),
     );
+    let answered = freshness::answered(&sources);
     let mut plan = plan::plan(World {
         namespace,
         name,
@@ -107,20 +109,28 @@ pub(super) async fn reconcile(
     let template = sidecar::template_digest(&ctx.template, &routes);
     let (bound, outdated) = ctx.count_pods(namespace, name, &template);
     let before = object.status.read().cloned().unwrap_or_default();
+    let now = Timestamp::now();
     let status = AgentIdentityStatus {
         observed_generation: object.metadata.generation,
         conditions: conditions::merge(
             &before.conditions,
             &plan.findings,
             object.metadata.generation,
-            Timestamp::now(),
+            now,
         ),
         bound_pods: bound,
         outdated_pods: outdated,
         bundle_revision: plan.revision.clone(),
         observed_refresh: object.annotations().get(REFRESH_ANNOTATION).cloned(),
+        credentials: freshness::credentials(
+            &before.credentials,
+            plan.write.as_ref().or(existing.bundle()),
+            &answered,
+            now,
+        ),
     };
-    let told = status::write::<AgentIdentity, _>(&ctx.client, owner, &before, &status).await;
+    let identities = Api::<AgentIdentity>::namespaced(ctx.client.clone(), namespace);
+    let told = status::write(&identities, name, uid, &before, &status).await;
     events::publish(
         &ctx.recorder,
         &*object,
@@ -151,9 +161,10 @@ async fn report(ctx: &Context, object: &IdentityObject, owner: Id<'_>, error: Er
         ),
         ..before.clone()
     };
+    let identities = Api::<AgentIdentity>::namespaced(ctx.client.clone(), owner.namespace);
     if ctx.leadership.is_held()
         && let Err(unwritten) =
-            status::write::<AgentIdentity, _>(&ctx.client, owner, &before, &status).await
+            status::write(&identities, owner.name, owner.uid, &before, &status).await
     {
         tracing::warn!(error = %unwritten, "the error could not be told in the status");
     }
@@ -163,6 +174,16 @@ async fn report(ctx: &Context, object: &IdentityObject, owner: Id<'_>, error: Er
 /// The identity called `name` in `namespace`, as the queue names it.
 pub(super) fn key(namespace: &str, name: &str) -> ObjectRef<IdentityObject> {
     ObjectRef::new(name).within(namespace)
+}
+
+/// Whether a credential of `object`, or of the last good spec of it, may come from the store called `name`.
+pub(super) fn reads(object: &IdentityObject, name: &str) -> bool {
+    object.spec.read().is_none_or(|spec| {
+        spec.credentials.iter().any(|credential| {
+            let store = credential.source.store.as_ref();
+            store.is_some_and(|store| store.name == name)
+        })
+    })
 }
 
 /// Whether the status says `Ready`.

@@ -115,7 +115,7 @@ pub(crate) fn merge(
 }
 
 /// Kubernetes writes times without fractions.
-fn whole_seconds(now: Timestamp) -> Time {
+pub(crate) fn whole_seconds(now: Timestamp) -> Time {
     Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, stream};
 use k8s_openapi::jiff::Timestamp;
-use kube::runtime::controller::Action;
+use kube::{Api, runtime::controller::Action};
 use postern_crds::{EgressPolicy, EgressPolicyStatus};
 
 use super::{
@@ -60,12 +60,8 @@ pub(super) async fn reconcile(
     if !ctx.leadership.is_held() {
         return Err(Error::NotLeading);
     }
-    let own = Id {
-        namespace,
-        name,
-        uid,
-    };
-    let told = status::write::<EgressPolicy, _>(&ctx.client, own, &before, &status).await;
+    let policies = Api::<EgressPolicy>::namespaced(ctx.client.clone(), namespace);
+    let told = status::write(&policies, name, uid, &before, &status).await;
     events::publish(&ctx.recorder, &*object, notices(&before, &status)).await;
     told?;
     // Changes of the targets come by themselves. Coming back now and then finds a bundle that was edited by hand.

@@ -86,13 +86,17 @@ impl Metrics {
     }
 
     /// This replica leads from now on, with these stores; or does not, with none.
-    pub(crate) fn leads(&self, leads: bool, identities: Vec<Store<IdentityObject>>) {
+    pub(crate) fn leads(
+        &self,
+        leads: bool,
+        identities: impl IntoIterator<Item = Store<IdentityObject>>,
+    ) {
         self.leader.set(i64::from(leads));
         *self
             .identities
             .0
             .lock()
-            .unwrap_or_else(PoisonError::into_inner) = identities;
+            .unwrap_or_else(PoisonError::into_inner) = identities.into_iter().collect();
     }
 }
 

@@ -2,8 +2,9 @@
 
 use kube::{Resource, api::ObjectMeta};
 use postern_crds::{
-    AgentIdentity, AgentIdentitySpec, AgentIdentityStatus, EgressPolicy, EgressPolicySpec,
-    EgressPolicyStatus, egress_policy::TargetRef,
+    AgentIdentity, AgentIdentitySpec, AgentIdentityStatus, CredentialStore, CredentialStoreSpec,
+    CredentialStoreStatus, EgressPolicy, EgressPolicySpec, EgressPolicyStatus,
+    egress_policy::TargetRef,
 };
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
@@ -26,6 +27,16 @@ pub(crate) struct PolicyObject {
     pub(crate) spec: Lenient<EgressPolicySpec>,
     #[serde(default)]
     pub(crate) status: Lenient<EgressPolicyStatus>,
+}
+
+/// A `CredentialStore`.
+#[derive(Resource, Deserialize, Clone, Debug)]
+#[resource(inherit = CredentialStore)]
+pub(crate) struct StoreObject {
+    pub(crate) metadata: ObjectMeta,
+    pub(crate) spec: Lenient<CredentialStoreSpec>,
+    #[serde(default)]
+    pub(crate) status: Lenient<CredentialStoreStatus>,
 }
 
 /// Which object: by its name, and which of all that had that name.

@@ -14,7 +14,7 @@ use kube::{
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, Error, interval};
+use super::{Error, Metrics, interval};
 
 /// How many objects of a kind are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
@@ -22,19 +22,20 @@ const CONCURRENCY: u16 = 16;
 const RECONCILE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Reconciles what `requests` name until `shutdown`, never one object twice at the same time, and comes back when a reconcile says so.
-pub(super) async fn run<K, F>(
+pub(super) async fn run<K, C, F>(
     kind: &'static str,
     store: Store<K>,
     requests: UnboundedReceiver<ObjectRef<K>>,
-    reconcile: impl Fn(Arc<K>, Arc<Context>) -> F,
-    ctx: Arc<Context>,
+    reconcile: impl Fn(Arc<K>, Arc<C>) -> F,
+    ctx: Arc<C>,
+    metrics: &Metrics,
     shutdown: &CancellationToken,
 ) where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+    C: Send + Sync + 'static,
     F: Future<Output = Result<Action, Error>> + Send + 'static,
 {
-    let metrics = ctx.metrics.clone();
-    let one = |object: Arc<K>, ctx: Arc<Context>| {
+    let one = |object: Arc<K>, ctx: Arc<C>| {
         let started = Instant::now();
         let metrics = metrics.clone();
         timeout(RECONCILE_TIMEOUT, reconcile(object, ctx))
@@ -58,7 +59,7 @@ pub(super) async fn run<K, F>(
 }
 
 /// A transient error is tried again soon. Any other waits for a person, whose doing the watches do not always see.
-fn after_error<K>(_: Arc<K>, error: &Error, _: Arc<Context>) -> Action {
+fn after_error<K, C>(_: Arc<K>, error: &Error, _: Arc<C>) -> Action {
     Action::requeue(interval::jitter(if error.is_transient() {
         interval::SOON
     } else {

@@ -8,9 +8,9 @@ use kube::{
 use postern_crds::{names::REFRESH_ANNOTATION, policy};
 
 use super::{
-    agent_identity, egress_policy,
+    agent_identity, credential_store, egress_policy,
     feed::Change,
-    object::{IdentityObject, PolicyObject},
+    object::{IdentityObject, PolicyObject, StoreObject},
     pods::{Counted, PodMeta},
 };
 
@@ -122,6 +122,58 @@ pub(crate) fn on_pod(
             .filter_map(|pod| pod.identity.as_deref())
         {
             send(&identities, agent_identity::key(namespace, name));
+        }
+    }
+}
+
+/// What of a store is looked at.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StoreDigest {
+    /// What makes itself be looked at, and whoever reads there.
+    own: (Option<String>, Option<i64>, Option<String>),
+    /// One that is ready again has answers for those who have none.
+    ready: bool,
+}
+
+pub(crate) fn store_digest(object: &StoreObject) -> StoreDigest {
+    StoreDigest {
+        own: (
+            object.uid(),
+            object.metadata.generation,
+            object.annotations().get(REFRESH_ANNOTATION).cloned(),
+        ),
+        ready: credential_store::is_ready(object),
+    }
+}
+
+/// The identities of one scope, and how they are asked for.
+pub(crate) type Readers = (
+    UnboundedSender<ObjectRef<IdentityObject>>,
+    Store<IdentityObject>,
+);
+
+/// A store concerns itself and the identities that read there. `forget` is told of one that is gone.
+pub(crate) fn on_store(
+    stores: UnboundedSender<ObjectRef<StoreObject>>,
+    readers: Vec<Readers>,
+    forget: impl Fn(&str),
+) -> impl FnMut(&ObjectRef<StoreObject>, Change<'_, StoreDigest>) {
+    move |key, change| {
+        let own = |digest: Option<&StoreDigest>| digest.map(|digest| digest.own.clone());
+        let changed = own(change.before) != own(change.after);
+        match change.after {
+            None => forget(&key.name),
+            Some(_) if changed => send(&stores, key.clone()),
+            Some(_) => {}
+        }
+        if changed || change.after.is_some_and(|after| after.ready) {
+            for (queue, identities) in &readers {
+                for identity in
+                    identities.state_filter(|identity| agent_identity::reads(identity, &key.name))
+                {
+                    send(queue, ObjectRef::from_obj(&*identity));
+                }
+            }
         }
     }
 }

@@ -4,6 +4,8 @@ use std::fmt;
 
 use postern_crds::source::Unfit;
 
+use super::Problem;
+
 /// One key of an object in the identity's namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
@@ -74,6 +76,30 @@ pub enum Failure {
         /// What the API server said.
         detail: String,
     },
+    /// A store gave nothing.
+    #[error("CredentialStore {store}: {problem}")]
+    Store {
+        /// The store's name.
+        store: String,
+        /// Why.
+        problem: Problem,
+    },
+    /// There is no such store.
+    #[error("CredentialStore {0} does not exist")]
+    StoreNotFound(String),
+    /// The store is not for this namespace. Whether there is anything at the path is not told, since nobody looked.
+    #[error(
+        "CredentialStore {store} does not allow namespace {namespace}: its allowedNamespaces does not select it"
+    )]
+    StoreNotAllowed {
+        /// The store's name.
+        store: String,
+        /// The identity's namespace.
+        namespace: String,
+    },
+    /// The operator was told to read no stores.
+    #[error("this operator reads no stores (--stores=false)")]
+    StoresOff,
     /// The spec names no source that this version knows.
     #[error("the spec names no source that this version of the operator knows")]
     Unsupported,
@@ -111,7 +137,10 @@ impl Failure {
             } => "ValueEmpty",
             Self::Unfit { .. } | Self::NotAuthorities { .. } => "ValueMalformed",
             Self::Unavailable { .. } => "SourceUnavailable",
-            Self::Unsupported => "SourceUnsupported",
+            Self::Store { problem, .. } => problem.reason(),
+            Self::StoreNotFound(_) => "StoreNotFound",
+            Self::StoreNotAllowed { .. } => "StoreNotAllowed",
+            Self::StoresOff | Self::Unsupported => "SourceUnsupported",
         }
     }
 
@@ -123,12 +152,16 @@ impl Failure {
             | Self::KeyNotFound { .. }
             | Self::Unfit { .. }
             | Self::NotAuthorities { .. }
+            | Self::StoreNotFound(_)
+            | Self::StoreNotAllowed { .. }
+            | Self::StoresOff
             | Self::Unsupported => true,
             Self::Unavailable { .. } => false,
+            Self::Store { problem, .. } => problem.is_definitive(),
         }
     }
 
-    /// The object that somebody must look at.
+    /// The object in the identity's namespace that somebody must look at.
     pub fn place(&self) -> Option<&Place> {
         match self {
             Self::NotFound(place)
@@ -137,7 +170,11 @@ impl Failure {
             | Self::Unfit { place, .. }
             | Self::NotAuthorities { place, .. }
             | Self::Unavailable { place, .. } => Some(place),
-            Self::Unsupported => None,
+            Self::Store { .. }
+            | Self::StoreNotFound(_)
+            | Self::StoreNotAllowed { .. }
+            | Self::StoresOff
+            | Self::Unsupported => None,
         }
     }
 }

@@ -29,8 +29,8 @@ const CONCURRENT_READS: usize = 8;
 /// An object, or that it does not exist, or why that is unknown.
 type Answer<K> = Result<Option<K>, String>;
 
-/// Reads every source that `spec` names, each object once.
-pub async fn resolve(
+/// Reads every source in the identity's namespace that `spec` names, each object once.
+pub(super) async fn resolve(
     client: &Client,
     namespace: &str,
     identity: &str,
@@ -58,10 +58,11 @@ pub async fn resolve(
     };
     let mut sources = Sources::default();
     for credential in &spec.credentials {
-        let secret = match secret_source(credential) {
-            None => Err(Failure::Unsupported),
-            Some(key) => found(place(Kind::Secret, key), &secrets)
+        let secret = match (secret_source(credential), &credential.source.store) {
+            (Some(key), None) => found(place(Kind::Secret, key), &secrets)
                 .and_then(|(place, object)| secret(place, object, identity, Shape::of(credential))),
+            // It is read elsewhere, and replaces this.
+            (None, Some(_)) | (None, None) | (Some(_), Some(_)) => Err(Failure::Unsupported),
         };
         sources.secrets.insert(credential.name.clone(), secret);
         if let Some(key) = authority_source(credential) {
@@ -185,7 +186,7 @@ fn authority(place: Box<Place>, object: &ConfigMap) -> Result<String, Failure> {
     }
 }
 
-fn not_authorities(pem: &str) -> Option<NotAuthorities> {
+pub(super) fn not_authorities(pem: &str) -> Option<NotAuthorities> {
     let mut roots = RootCertStore::empty();
     for section in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem.as_bytes()) {
         match section {

@@ -72,9 +72,8 @@ impl ApiServer {
         let mut state = self.0.lock().unwrap();
         let namespace = object["metadata"]["namespace"]
             .as_str()
-            .unwrap_or("agents")
+            .unwrap_or(default_namespace(resource))
             .to_owned();
-        object["metadata"]["namespace"] = json!(namespace);
         let name = object["metadata"]["name"].as_str().unwrap().to_owned();
         let key = (resource.to_owned(), namespace, name);
         if let Some(before) = state.objects.get(&key) {
@@ -87,7 +86,7 @@ impl ApiServer {
     /// Changes an object in place, as a user would.
     pub(crate) fn edit(&self, resource: &str, name: &str, edit: impl FnOnce(&mut Value)) {
         let mut state = self.0.lock().unwrap();
-        let key = (resource.to_owned(), "agents".to_owned(), name.to_owned());
+        let key = key(resource, name);
         let mut object = state.objects.get(&key).cloned().unwrap();
         edit(&mut object);
         state.store(&key, object);
@@ -96,19 +95,18 @@ impl ApiServer {
     /// Removes an object.
     pub(crate) fn delete(&self, resource: &str, name: &str) {
         let mut state = self.0.lock().unwrap();
-        let key = (resource.to_owned(), "agents".to_owned(), name.to_owned());
+        let key = key(resource, name);
         let object = state.objects.remove(&key).unwrap();
         state.tell("DELETED", &key, &object);
     }
 
     /// An object as it is now; `Null` if there is none.
     pub(crate) fn object(&self, resource: &str, name: &str) -> Value {
-        let key = (resource.to_owned(), "agents".to_owned(), name.to_owned());
         self.0
             .lock()
             .unwrap()
             .objects
-            .get(&key)
+            .get(&key(resource, name))
             .cloned()
             .unwrap_or_default()
     }
@@ -225,7 +223,7 @@ impl Target {
     fn key(&self, name: &str) -> Key {
         (
             self.resource.clone(),
-            self.namespace.clone().unwrap(),
+            self.namespace.clone().unwrap_or_default(),
             name.to_owned(),
         )
     }
@@ -237,7 +235,9 @@ impl State {
         let before = self.objects.get(key);
         let meta = &mut object["metadata"];
         meta["name"] = json!(key.2);
-        meta["namespace"] = json!(key.1);
+        if !key.1.is_empty() {
+            meta["namespace"] = json!(key.1);
+        }
         meta["resourceVersion"] = json!(self.version.to_string());
         if meta["uid"].is_null() {
             meta["uid"] = json!(format!("uid-{}", self.version));
@@ -311,6 +311,9 @@ impl State {
         let key = target.key(&name);
         let before = self.objects.get(&key).cloned();
         match (verb, before) {
+            ("POST", _) if target.subresource.as_deref() == Some("token") => {
+                success(&token(&name, &body))
+            }
             ("GET", Some(object)) => success(&typed(&target.resource, &object)),
             ("POST", None) => success(&self.store(&key, body)),
             ("POST", Some(_)) => failure(409, "it exists"),
@@ -337,6 +340,32 @@ impl State {
     }
 }
 
+/// Where objects of `resource` are, where a test does not say so.
+fn default_namespace(resource: &str) -> &'static str {
+    match resource {
+        "credentialstores" | "namespaces" => "",
+        _ => "agents",
+    }
+}
+
+fn key(resource: &str, name: &str) -> Key {
+    (
+        resource.to_owned(),
+        default_namespace(resource).to_owned(),
+        name.to_owned(),
+    )
+}
+
+/// A token that says for whom it was asked.
+fn token(account: &str, request: &Value) -> Value {
+    let audience = request["spec"]["audiences"][0].as_str().unwrap_or_default();
+    let mut answer = request.clone();
+    answer["apiVersion"] = json!("authentication.k8s.io/v1");
+    answer["kind"] = json!("TokenRequest");
+    answer["status"] = json!({ "token": format!("token-of-{account}-for-{audience}"), "expirationTimestamp": "2030-01-01T00:00:00Z" });
+    answer
+}
+
 /// `before` with what `patch` says; all of its member `whole` is the patch's.
 fn merged(mut before: Value, patch: &Value, whole: &str) -> Value {
     if !patch[whole].is_null() {
@@ -350,7 +379,9 @@ fn merged(mut before: Value, patch: &Value, whole: &str) -> Value {
 fn typed(resource: &str, object: &Value) -> Value {
     let (version, kind) = match resource {
         "agentidentities" => ("postern.dev/v1alpha1", "AgentIdentity"),
+        "credentialstores" => ("postern.dev/v1alpha1", "CredentialStore"),
         "egresspolicies" => ("postern.dev/v1alpha1", "EgressPolicy"),
+        "namespaces" => ("meta.k8s.io/v1", "PartialObjectMetadata"),
         "pods" => ("meta.k8s.io/v1", "PartialObjectMetadata"),
         "leases" => ("coordination.k8s.io/v1", "Lease"),
         "secrets" => ("v1", "Secret"),

@@ -12,3 +12,4 @@ mod cluster;
 mod leadership;
 mod policies;
 mod sources;
+mod stores;

@@ -320,9 +320,14 @@ fn secret(
         credential.name
     );
     let Some(KeyRef { name, key }) = &credential.source.secret else {
-        return Err(format!(
-            "its source is none that this version knows; give it {otherwise}"
-        ));
+        let otherwise = otherwise.trim_start_matches("or ");
+        return Err(match &credential.source.store {
+            Some(store) => format!(
+                "its source is CredentialStore {}, which only a cluster reads; {otherwise}",
+                store.name
+            ),
+            None => format!("its source is none that this version knows; {otherwise}"),
+        });
     };
     let found = find(documents, namespace, name, |body| match body {
         Body::Secret(secret) => Some(secret),

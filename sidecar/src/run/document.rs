@@ -92,13 +92,17 @@ impl Kind {
             ("v1", "ConfigMap") => Ok(Some(Self::ConfigMap)),
             (version, "AgentIdentity") if version == ours => Ok(Some(Self::Identity)),
             (version, "EgressPolicy") if version == ours => Ok(Some(Self::Policy)),
-            (_, "AgentIdentity" | "EgressPolicy") => Err(Violation::new(
+            // Whose it is has no meaning on a laptop: a credential of a store is given with --credential.
+            (version, "CredentialStore") if version == ours => Ok(None),
+            (_, "AgentIdentity" | "CredentialStore" | "EgressPolicy") => Err(Violation::new(
                 "apiVersion",
                 format!("this version of postern knows {ours}"),
             )),
             (version, _) if version.split('/').next() == Some(GROUP) => Err(Violation::new(
                 "kind",
-                format!("this version of postern knows AgentIdentity and EgressPolicy of {GROUP}"),
+                format!(
+                    "this version of postern knows AgentIdentity, CredentialStore and EgressPolicy of {GROUP}"
+                ),
             )),
             _ => Ok(None),
         }

@@ -36,6 +36,7 @@ pub(super) fn resolve(
 ) -> Resolved {
     let Sources {
         mut secrets,
+        origins,
         mut authorities,
     } = sources;
     let mut resolved = Resolved::default();
@@ -49,9 +50,15 @@ pub(super) fn resolve(
                 .find(|before| before.name == *name)
         });
 
+        // A store of the same name may lead elsewhere by now.
+        let is_from_here = |secret: &&VersionedSecret| {
+            let origin = origins.get(name);
+            origin.is_none_or(|origin| secret.version.starts_with(origin))
+        };
         let last_secret = last
             .filter(|_| last_spec.is_some_and(|before| before.source == credential.source))
-            .and_then(|bundle| bundle.secrets.get(name));
+            .and_then(|bundle| bundle.secrets.get(name))
+            .filter(is_from_here);
         match secrets.remove(name).unwrap_or(Err(Failure::Unsupported)) {
             Ok(secret) => {
                 // Any edit of a Secret gives it a new version. As long as the value is the same, nothing is rotated.

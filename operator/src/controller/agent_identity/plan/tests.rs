@@ -11,7 +11,7 @@ use crate::{
         IDENTITY, NAMESPACE, credential, edited, identity, identity_with, owner, policy, secret,
         written, written_object,
     },
-    stores::{Failure, Kind, Place},
+    stores::{Failure, Kind, Place, Problem},
 };
 
 /// A cluster in which everything is right, to be made wrong.
@@ -19,6 +19,7 @@ struct Cluster {
     identity: IdentityObject,
     policies: Vec<Arc<PolicyObject>>,
     secrets: BTreeMap<String, Result<VersionedSecret, Failure>>,
+    origins: BTreeMap<String, String>,
     existing: Existing,
 }
 
@@ -27,6 +28,7 @@ fn cluster() -> Cluster {
         identity: identity(&[credential("openai")]),
         policies: vec![Arc::new(policy("chat", 1, "Allow", "/v1/chat/completions"))],
         secrets: [("openai".to_owned(), Ok(secret("sk-1", "secret/1")))].into(),
+        origins: BTreeMap::new(),
         existing: Existing::Absent,
     }
 }
@@ -41,6 +43,7 @@ impl Cluster {
             policies: &self.policies,
             sources: Sources {
                 secrets: self.secrets.clone(),
+                origins: self.origins.clone(),
                 authorities: BTreeMap::new(),
             },
             existing: &self.existing,
@@ -416,4 +419,30 @@ fn no_finding_quotes_a_secret() {
         assert!(!finding.message.contains("sk-"), "{}", finding.message);
     }
     assert!(!format!("{plan:?}").contains("sk-"));
+}
+
+#[test]
+fn a_value_is_not_kept_when_its_store_leads_elsewhere_by_now() {
+    let failing = || {
+        Err(Failure::Store {
+            store: "corp".to_owned(),
+            problem: Problem::Sealed,
+        })
+    };
+    let from = |origin: &str| {
+        let mut cluster = cluster().secret("openai", Ok(secret("sk-1", "store/corp/aaaa/7")));
+        cluster
+            .origins
+            .insert("openai".to_owned(), "store/corp/aaaa/".to_owned());
+        let mut cluster = cluster.settled().secret("openai", failing());
+        cluster
+            .origins
+            .insert("openai".to_owned(), origin.to_owned());
+        cluster.plan()
+    };
+    let same = from("store/corp/aaaa/");
+    assert_eq!(same.verdict().0, "StoreSealed");
+    assert!(same.write.is_none(), "the last value stays");
+    let other = from("store/corp/bbbb/");
+    assert!(other.values().is_empty());
 }

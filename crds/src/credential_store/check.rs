@@ -1,0 +1,219 @@
+//! What the schema of a `CredentialStore` demands, for documents that come past no API server, and as a second look at those that do.
+
+use std::sync::LazyLock;
+
+use kube::core::Selector;
+use regex_lite::Regex;
+
+use super::{
+    CredentialStoreSpec,
+    vault::{ADDRESS, MOUNT, VaultAuth, VaultStore},
+};
+use crate::violation::Violation;
+
+/// First segments of mounts that tell of the operator's own login: a source that reads there would hand it to an agent.
+const OWN_MOUNTS: [&str; 4] = ["sys", "auth", "cubbyhole", "identity"];
+
+/// Looks for what is wrong with a store.
+///
+/// # Errors
+/// Every problem. None of them repeats an address, which may have a password in it.
+pub fn check(spec: &CredentialStoreSpec) -> Result<(), Vec<Violation>> {
+    let CredentialStoreSpec {
+        vault,
+        tls,
+        allowed_namespaces,
+    } = spec;
+    let mut found = Vec::new();
+    match vault {
+        Some(store) => self::vault("spec.vault", store, &mut found),
+        None => found.push(Violation::new(
+            "spec",
+            "set exactly one kind of store: vault",
+        )),
+    }
+    if let Some(tls) = tls
+        && tls.ca_bundle.config_map.is_none()
+    {
+        found.push(Violation::new(
+            "spec.tls.caBundle",
+            "set exactly one source of the bundle: configMap",
+        ));
+    }
+    if let Some(selector) = allowed_namespaces
+        && Selector::try_from(selector.clone()).is_err()
+    {
+        found.push(Violation::new(
+            "spec.allowedNamespaces",
+            "is not a label selector: operators are In, NotIn, Exists and DoesNotExist, the first two with values",
+        ));
+    }
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+fn vault(at: &str, store: &VaultStore, found: &mut Vec<Violation>) {
+    let VaultStore {
+        address,
+        namespace,
+        auth,
+        engine,
+    } = store;
+    let mut wrong =
+        |member: &str, message: &str| found.push(Violation::new(format!("{at}.{member}"), message));
+    if !is_address(address) {
+        wrong(
+            "address",
+            "must be https://host or https://host:port, without a path, a user or a query",
+        );
+    }
+    if namespace.as_deref().is_some_and(|path| !is_mount(path)) {
+        wrong(
+            "namespace",
+            "must be segments of A-Z, a-z, 0-9, '.', '_' and '-'",
+        );
+    }
+    let VaultAuth {
+        kubernetes,
+        jwt,
+        app_role,
+        token,
+    } = auth;
+    let ways = [
+        kubernetes.is_some(),
+        jwt.is_some(),
+        app_role.is_some(),
+        token.is_some(),
+    ];
+    if ways.into_iter().filter(|is_set| *is_set).count() != 1 {
+        wrong(
+            "auth",
+            "set exactly one way to log in: kubernetes, jwt, appRole, token",
+        );
+    }
+    if jwt
+        .as_ref()
+        .is_some_and(|jwt| jwt.secret.is_some() && jwt.audience.is_some())
+    {
+        wrong(
+            "auth.jwt",
+            "audience is of the service account's token and has no meaning beside secret",
+        );
+    }
+    if engine.kv.is_some() == engine.logical.is_some() {
+        wrong("engine", "set exactly one kind of engine: kv, logical");
+    }
+    let mounts = [
+        kubernetes.as_ref().map(|auth| &auth.mount_path),
+        jwt.as_ref().map(|auth| &auth.mount_path),
+        app_role.as_ref().map(|auth| &auth.mount_path),
+        engine.kv.as_ref().map(|engine| &engine.mount_path),
+        engine.logical.as_ref().map(|engine| &engine.mount_path),
+    ];
+    if !mounts.into_iter().flatten().all(|path| is_mount(path)) {
+        wrong(
+            "mountPath",
+            "must be segments of A-Z, a-z, 0-9, '.', '_' and '-'",
+        );
+    }
+    if engine.logical.as_ref().is_some_and(|engine| {
+        engine
+            .mount_path
+            .split('/')
+            .next()
+            .is_some_and(|first| OWN_MOUNTS.contains(&first))
+    }) {
+        wrong(
+            "engine.logical.mountPath",
+            "what is below sys, auth, cubbyhole and identity is of the operator's own login and no credential of an agent",
+        );
+    }
+}
+
+fn is_address(address: &str) -> bool {
+    static PATTERN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(ADDRESS).expect("a constant pattern"));
+    PATTERN.is_match(address) && address.parse::<http::Uri>().is_ok()
+}
+
+fn is_mount(path: &str) -> bool {
+    static PATTERN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(MOUNT).expect("a constant pattern"));
+    PATTERN.is_match(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn store(vault: &str) -> CredentialStoreSpec {
+        crate::yaml::from_str(&format!("{{vault: {vault}}}")).unwrap()
+    }
+
+    fn places(spec: &CredentialStoreSpec) -> Vec<String> {
+        let found = check(spec).err().unwrap_or_default();
+        found.into_iter().map(|violation| violation.path).collect()
+    }
+
+    #[test]
+    fn what_is_not_said_has_the_usual_value() {
+        let spec = store("{address: 'https://v:8200', auth: {kubernetes: {role: postern}}}");
+        assert_eq!(check(&spec), Ok(()));
+        let vault = spec.vault.unwrap();
+        let kv = vault.engine.kv.unwrap();
+        assert_eq!(kv.mount_path, "secret");
+        assert_eq!(vault.auth.kubernetes.unwrap().mount_path, "kubernetes");
+    }
+
+    #[test]
+    fn an_address_is_https_and_nothing_else() {
+        for address in [
+            "http://v",
+            "https://v/v1",
+            "https://me:pw@v",
+            "https://v?x",
+            "https://v:0x",
+            "https://",
+        ] {
+            let spec = store(&format!(
+                "{{address: '{address}', auth: {{kubernetes: {{role: r}}}}}}"
+            ));
+            let found = check(&spec).unwrap_err();
+            assert_eq!(found[0].path, "spec.vault.address", "{address}");
+            assert!(!found[0].message.contains("pw"), "{address}");
+        }
+        for address in ["https://v", "https://v:8200/", "https://[::1]:8200"] {
+            let spec = store(&format!(
+                "{{address: '{address}', auth: {{kubernetes: {{role: r}}}}}}"
+            ));
+            assert_eq!(check(&spec), Ok(()), "{address}");
+        }
+    }
+
+    #[test]
+    fn no_engine_reads_what_tells_of_the_operators_own_login() {
+        for mount in ["sys", "auth/token", "cubbyhole", "identity", "..", "a//b"] {
+            let spec = store(&format!(
+                "{{address: 'https://v', auth: {{kubernetes: {{role: r}}}}, engine: {{logical: {{mountPath: '{mount}'}}}}}}"
+            ));
+            assert!(!places(&spec).is_empty(), "{mount}");
+        }
+    }
+
+    #[test]
+    fn no_selector_allows_nobody_and_an_empty_one_allows_all() {
+        let labelled = BTreeMap::from([("team".to_owned(), "ai".to_owned())]);
+        let mut spec = store("{address: 'https://v', auth: {kubernetes: {role: r}}}");
+        assert!(!spec.allows(&labelled) && !spec.allows_all());
+        spec.allowed_namespaces = Some(crate::yaml::from_str("{}").unwrap());
+        assert!(spec.allows(&BTreeMap::new()) && spec.allows_all());
+        spec.allowed_namespaces = Some(crate::yaml::from_str("{matchLabels: {team: ai}}").unwrap());
+        assert!(spec.allows(&labelled) && !spec.allows(&BTreeMap::new()) && !spec.allows_all());
+        spec.allowed_namespaces = Some(
+            crate::yaml::from_str("{matchExpressions: [{key: team, operator: Like}]}").unwrap(),
+        );
+        assert!(!spec.allows(&labelled));
+        assert_eq!(places(&spec), ["spec.allowedNamespaces"]);
+    }
+}

@@ -1,0 +1,246 @@
+//! One store: who reads the same at the same time reads once, few read at once, and one that fails is left alone for a while.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, Shared, WeakShared},
+};
+use postern_crds::{CredentialStoreSpec, agent_identity::StoreRef};
+use sha2::{Digest as _, Sha256};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
+
+use super::{https::Https, own::Own, problem::Problem, reading::Reading, vault::Vault};
+use crate::controller::jitter;
+
+/// How many requests of readings a store gets at the same time.
+const CONCURRENT_READS: usize = 4;
+/// How long a reading may take with its turn, its login and all, in seconds: a reconcile has 30.
+const READ: u64 = 20;
+/// How long a store that failed once is left alone; twice as long after each further failure.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// And at most so long.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What a reading gives; all who share it get the same.
+type Outcome = Result<Arc<Reading>, Problem>;
+/// A reading on its way.
+type Flight = Shared<BoxFuture<'static, Outcome>>;
+
+/// One store as one generation of its spec describes it.
+pub(super) struct Connection {
+    kind: Kind,
+    spec: CredentialStoreSpec,
+    own: Own,
+    /// The client, and the authorities that it was made with.
+    https: tokio::sync::Mutex<Option<(Option<String>, Https)>>,
+    turns: Semaphore,
+    flights: Mutex<HashMap<Place, WeakShared<BoxFuture<'static, Outcome>>>>,
+    pause: Mutex<Pause>,
+}
+
+/// What is read: a path, perhaps of one version. Who wants which member of it is another matter.
+type Place = (String, Option<String>);
+
+enum Kind {
+    Vault(Vault),
+}
+
+/// Since a store failed.
+#[derive(Default)]
+struct Pause {
+    failures: u32,
+    until: Option<(Instant, Problem)>,
+}
+
+impl Connection {
+    /// A store of `spec`, which nobody has called yet.
+    ///
+    /// # Errors
+    /// [`Problem::Spec`].
+    pub(super) fn new(spec: CredentialStoreSpec, own: Own) -> Result<Self, Problem> {
+        postern_crds::credential_store::check(&spec)
+            .map_err(|found| Problem::Spec(postern_crds::violation::summary(&found)))?;
+        let CredentialStoreSpec { vault, .. } = &spec;
+        let kind = match vault {
+            Some(vault) => Kind::Vault(Vault::new(vault.clone(), own.clone())),
+            None => return Err(Problem::Spec("it is of no kind".to_owned())),
+        };
+        Ok(Self {
+            kind,
+            spec,
+            own,
+            https: tokio::sync::Mutex::default(),
+            turns: Semaphore::new(CONCURRENT_READS),
+            flights: Mutex::default(),
+            pause: Mutex::default(),
+        })
+    }
+
+    /// Reads what is at `place`.
+    ///
+    /// # Errors
+    /// Why there is nothing. A store that failed a moment ago is not asked; what it failed with is said again.
+    pub(super) async fn read(self: &Arc<Self>, place: &StoreRef) -> Outcome {
+        if let Some(problem) = self.paused() {
+            return Err(problem);
+        }
+        self.flight(place).await
+    }
+
+    /// Whether the store is as its spec says.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(super) async fn check(&self) -> Result<(), Problem> {
+        let looked = async {
+            let https = self.https(true).await?;
+            match &self.kind {
+                Kind::Vault(vault) => vault.check(&https).await,
+            }
+        };
+        let result = in_time(looked).await;
+        self.heard(result.as_ref().err());
+        result
+    }
+
+    /// The reading of `place` that is on its way, or a new one. One whose every reader went away is on its way no more.
+    fn flight(self: &Arc<Self>, place: &StoreRef) -> Flight {
+        let key = (place.path.clone(), place.version.clone());
+        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(flight) = flights.get(&key).and_then(WeakShared::upgrade) {
+            return flight;
+        }
+        let connection = Arc::clone(self);
+        let place = place.clone();
+        let flight = async move {
+            let result = in_time(connection.ask(&place)).await.map(Arc::new);
+            connection.heard(result.as_ref().err());
+            result
+        }
+        .boxed()
+        .shared();
+        flights.retain(|_, flight| flight.upgrade().is_some());
+        flights.extend(flight.downgrade().map(|flight| (key, flight)));
+        flight
+    }
+
+    async fn ask(&self, place: &StoreRef) -> Result<Reading, Problem> {
+        let _turn = self
+            .turns
+            .acquire()
+            .await
+            .expect("the semaphore is never closed");
+        // It may have failed while this one waited for its turn.
+        if let Some(problem) = self.paused() {
+            return Err(problem);
+        }
+        let https = self.https(false).await?;
+        match &self.kind {
+            Kind::Vault(vault) => vault.read(&https, place).await,
+        }
+    }
+
+    /// The client. Its authorities are read once, and again where `fresh` asks for it or TLS failed since.
+    async fn https(&self, fresh: bool) -> Result<Https, Problem> {
+        let mut kept = self.https.lock().await;
+        if let Some((_, https)) = &*kept
+            && !fresh
+        {
+            return Ok(https.clone());
+        }
+        let key = self
+            .spec
+            .tls
+            .as_ref()
+            .and_then(|tls| tls.ca_bundle.config_map.as_ref());
+        let pem = match key {
+            Some(key) => Some(
+                self.own
+                    .authorities(key)
+                    .await
+                    .map_err(Problem::Authorities)?,
+            ),
+            None => None,
+        };
+        if let Some((before, https)) = &*kept
+            && *before == pem
+        {
+            return Ok(https.clone());
+        }
+        let https = Https::new(pem.as_deref())?;
+        *kept = Some((pem, https.clone()));
+        Ok(https)
+    }
+
+    /// What the store failed with, while it is left alone.
+    fn paused(&self) -> Option<Problem> {
+        let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let (until, problem) = pause.until.as_ref()?;
+        (Instant::now() < *until).then(|| problem.clone())
+    }
+
+    /// A store that answered is asked again whenever somebody wants to; one that did not is left alone.
+    fn heard(&self, problem: Option<&Problem>) {
+        if matches!(problem, Some(Problem::Tls(_)))
+            && let Ok(mut https) = self.https.try_lock()
+        {
+            // Perhaps the authorities have changed.
+            *https = None;
+        }
+        let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        match problem.filter(|problem| !problem.is_definitive()) {
+            None => *pause = Pause::default(),
+            Some(problem) => {
+                // Others that were on their way at the same time tell nothing new.
+                if pause
+                    .until
+                    .as_ref()
+                    .is_some_and(|(until, _)| Instant::now() < *until)
+                {
+                    return;
+                }
+                let length = FIRST_PAUSE * 2_u32.saturating_pow(pause.failures.min(16));
+                pause.failures += 1;
+                let until = Instant::now() + jitter(length.min(LONGEST_PAUSE));
+                pause.until = Some((until, problem.clone()));
+            }
+        }
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    timeout(Duration::from_secs(READ), work)
+        .await
+        .unwrap_or(Err(Problem::TimedOut(READ)))
+}
+
+/// A short name of where a store called `name` reads: another server, or another engine, is another origin. How the operator logs in and what it
+/// trusts is not part of it. What a credential had from one origin is not kept when another fails.
+pub(super) fn origin(name: &str, uid: &str, spec: &CredentialStoreSpec) -> String {
+    let CredentialStoreSpec {
+        vault,
+        tls: _,
+        allowed_namespaces: _,
+    } = spec;
+    let vault = vault
+        .as_ref()
+        .map(|vault| (&vault.address, &vault.namespace, &vault.engine));
+    let place = serde_json::to_vec(&(uid, vault)).expect("it has string keys only");
+    let digest: String = Sha256::digest(place)
+        .iter()
+        .take(4)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("store/{name}/{digest}/")
+}
+
+#[cfg(test)]
+mod tests;
