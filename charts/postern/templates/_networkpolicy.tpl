@@ -1,4 +1,4 @@
-{{/* Both components read their objects from the API server and show metrics. */}}
+{{/* Both components read their objects from the API server and show metrics; the controller reads stores too. */}}
 
 {{- define "postern.networkPolicy.metricsIngress" -}}
 - ports:
@@ -26,6 +26,22 @@
       protocol: TCP
     {{- end }}
   {{- with .Values.networkPolicy.apiServer.cidrs }}
+  to:
+    {{- range . }}
+    - ipBlock:
+        cidr: {{ . }}
+    {{- end }}
+  {{- end }}
+{{- end -}}
+
+{{- define "postern.networkPolicy.stores" -}}
+# Credential stores.
+- ports:
+    {{- range .Values.networkPolicy.stores.ports }}
+    - port: {{ . }}
+      protocol: TCP
+    {{- end }}
+  {{- with .Values.networkPolicy.stores.cidrs }}
   to:
     {{- range . }}
     - ipBlock:

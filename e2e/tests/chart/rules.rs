@@ -76,7 +76,7 @@ fn only_the_controller_may_read_secrets_of_other_namespaces() {
 }
 
 #[test]
-fn with_watched_namespaces_no_cluster_role_is_left_but_for_the_webhook_configuration_and_people() {
+fn with_watched_namespaces_no_cluster_role_is_left_but_for_what_is_of_the_cluster_and_people() {
     let objects = objects_with("watch-namespaces");
     let mut roles: Vec<_> = objects
         .iter()
@@ -87,6 +87,7 @@ fn with_watched_namespaces_no_cluster_role_is_left_but_for_the_webhook_configura
     assert_eq!(
         roles,
         [
+            "postern-controller-stores",
             "postern-edit",
             "postern-view",
             "postern-webhook-configuration"
@@ -105,6 +106,26 @@ fn with_watched_namespaces_no_cluster_role_is_left_but_for_the_webhook_configura
         namespaces.sort_unstable();
         assert_eq!(namespaces, ["agents", "more-agents"], "{role}");
     }
+}
+
+#[test]
+fn of_the_release_namespace_the_controller_may_get_what_stores_name_and_tokens_of_its_own() {
+    let objects = objects_with("most");
+    let rules = find(&objects, "Role", "corp-gate-controller-stores")["rules"].clone();
+    let expected = json!([
+        {"apiGroups": [""], "resources": ["serviceaccounts/token"], "resourceNames": ["corp-gate-controller"], "verbs": ["create"]},
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["vault-login"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["corp-ca"], "verbs": ["get"]},
+    ]);
+    assert_eq!(rules, expected);
+    let rules = &find(&objects, "ClusterRole", "corp-gate-controller-stores")["rules"];
+    let namespaces = &rules[2];
+    assert_eq!(namespaces["resourceNames"], json!(["agents"]));
+    assert_eq!(namespaces["verbs"], json!(["get"]));
+
+    let without = super::helm::objects(&["--set", "stores.enabled=false"]);
+    let of_stores = |object: &&Object| object.name().ends_with("-stores");
+    assert_eq!(without.iter().filter(of_stores).count(), 0);
 }
 
 #[test]

@@ -9,10 +9,11 @@ use serde_json::json;
 use crate::{LABEL, NAMESPACE, say};
 
 /// The names that the demo needs; what else it makes is in these namespaces or belongs to the release.
-const NEEDED: [&str; 5] = [
+const NEEDED: [&str; 6] = [
     "namespace/postern-demo",
     "namespace/postern-system",
     "customresourcedefinition.apiextensions.k8s.io/agentidentities.postern.dev",
+    "customresourcedefinition.apiextensions.k8s.io/credentialstores.postern.dev",
     "customresourcedefinition.apiextensions.k8s.io/egresspolicies.postern.dev",
     "mutatingwebhookconfiguration.admissionregistration.k8s.io/postern",
 ];
@@ -117,7 +118,7 @@ pub(crate) fn leave(cluster: &Cluster) -> Result<()> {
     }
     let used = cluster.kubectl([
         "get",
-        "agentidentities,egresspolicies",
+        "agentidentities,credentialstores,egresspolicies",
         "--all-namespaces",
         "--output=name",
     ])?;
