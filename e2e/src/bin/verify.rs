@@ -128,6 +128,19 @@ const CHECKS: &[Check] = &[
         commands: |_| Ok(vec![test(&["--package", "postern-e2e", "--test", "sign"])]),
     },
     Check {
+        name: "stores",
+        why: "credentials follow a real OpenBao",
+        needs_cluster: false,
+        commands: |_| {
+            Ok(vec![test(&[
+                "--package",
+                "postern-e2e",
+                "--test",
+                "stores",
+            ])])
+        },
+    },
+    Check {
         name: "standard",
         why: "LangChain's own tests end alike with the key and through the sidecar",
         needs_cluster: false,

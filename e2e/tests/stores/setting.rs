@@ -1,0 +1,156 @@
+//! A cluster with an identity in it, and stores that lead to an OpenBao.
+
+use anyhow::Result;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde_json::{Value, json};
+
+use crate::{
+    api_server::ApiServer,
+    bao::Bao,
+    cluster::{Controller, cluster, condition},
+    jwt::Issuer,
+};
+
+/// A policy that lets somebody read credentials of both engines.
+pub(crate) const READER: &str = r#"
+path "secret/data/ai/*" { capabilities = ["read"] }
+path "kv1/ai/*" { capabilities = ["read"] }
+"#;
+
+pub(crate) struct Setting<'a> {
+    pub(crate) server: ApiServer,
+    bao: &'a Bao,
+}
+
+impl<'a> Setting<'a> {
+    pub(crate) fn new(bao: &'a Bao) -> Result<Self> {
+        let server = cluster();
+        server.put(
+            "configmaps",
+            json!({ "metadata": { "name": "corp-ca" }, "data": { "ca.crt": bao.authority } }),
+        );
+        Ok(Self { server, bao })
+    }
+
+    /// A store for all namespaces.
+    pub(crate) fn store(&self, name: &str, auth: &Value, engine: &Value) {
+        self.server.put(
+            "credentialstores",
+            json!({
+                "metadata": { "name": name },
+                "spec": {
+                    "vault": { "address": self.bao.address(), "auth": auth, "engine": engine },
+                    "tls": { "caBundle": { "configMap": { "name": "corp-ca", "key": "ca.crt" } } },
+                    "allowedNamespaces": {},
+                },
+            }),
+        );
+    }
+
+    /// Makes the credential of the identity come from `place`.
+    pub(crate) fn identity(&self, place: &Value) {
+        self.server
+            .edit("agentidentities", "support-bot", |identity| {
+                identity["spec"]["credentials"][0]["source"] = json!({ "store": place });
+                // Nothing in these tests waits for it.
+                identity["spec"]["refreshInterval"] = json!("1h");
+            });
+    }
+
+    pub(crate) fn controller(&self) -> Controller {
+        Controller::start_with(&self.server, "one", &["--service-account", "postern"])
+    }
+
+    /// Has the identity's sources read at once.
+    pub(crate) fn refresh(&self, value: &str) {
+        self.server
+            .edit("agentidentities", "support-bot", |identity| {
+                identity["metadata"]["annotations"] = json!({ "postern.dev/refresh": value });
+            });
+    }
+
+    /// Has a store looked at now, and all who read there.
+    pub(crate) fn look_at(&self, store: &str) {
+        let value = postern_e2e::random().unwrap();
+        self.server.edit("credentialstores", store, |store| {
+            store["metadata"]["annotations"] = json!({ "postern.dev/refresh": value });
+        });
+    }
+
+    pub(crate) fn store_ready(&self, name: &str) -> String {
+        condition(&self.server, "credentialstores", name, "Ready")
+    }
+
+    pub(crate) fn store_message(&self, name: &str) -> String {
+        message(&self.server.object("credentialstores", name))
+    }
+
+    /// What `Ready` of the identity says.
+    pub(crate) fn message(&self) -> String {
+        message(&self.server.object("agentidentities", "support-bot"))
+    }
+
+    /// Fails if `secret` is in anything that people and metrics see.
+    pub(crate) fn nothing_leaked(&self, secret: &str) {
+        for resource in ["agentidentities", "credentialstores", "events"] {
+            for object in self.server.objects(resource) {
+                assert!(!object.to_string().contains(secret), "{object}");
+            }
+        }
+    }
+
+    fn secret(&self, name: &str, key: &str, value: &str) {
+        let data = json!({ key: BASE64_STANDARD.encode(value) });
+        self.server.put(
+            "secrets",
+            json!({ "metadata": { "name": name }, "data": data }),
+        );
+    }
+
+    /// Login by a token that the server made.
+    pub(crate) fn token(&self) -> Result<Value> {
+        let token = self
+            .bao
+            .run("token create -policy=reader -period=1h -field=token")?;
+        self.secret("vault-token", "token", &token);
+        Ok(json!({ "token": { "secret": { "name": "vault-token", "key": "token" } } }))
+    }
+
+    /// Login by a role's id and a secret id.
+    pub(crate) fn app_role(&self) -> Result<Value> {
+        self.bao.run("auth enable approle")?;
+        self.bao
+            .run("write auth/approle/role/postern token_policies=reader token_ttl=1h")?;
+        let id = self
+            .bao
+            .run("read -field=role_id auth/approle/role/postern/role-id")?;
+        let secret = self
+            .bao
+            .run("write -f -field=secret_id auth/approle/role/postern/secret-id")?;
+        self.secret("vault-role", "secret-id", &secret);
+        Ok(
+            json!({ "appRole": { "roleId": id.trim(), "secretId": { "name": "vault-role", "key": "secret-id" } } }),
+        )
+    }
+
+    /// Login by a JWT that the server verifies with its issuer's public key.
+    pub(crate) fn jwt(&self) -> Result<Value> {
+        let issuer = Issuer::new()?;
+        self.bao.run("auth enable jwt")?;
+        let key = format!("jwt_validation_pubkeys={}", issuer.public_key());
+        self.bao.write("auth/jwt/config", &[&key])?;
+        self.bao.run(
+            "write auth/jwt/role/postern role_type=jwt bound_audiences=vault user_claim=sub token_policies=reader",
+        )?;
+        // Without a start, the server takes one shortly before the end.
+        let claims = json!({ "sub": "postern", "aud": "vault", "nbf": 1_700_000_000_u64, "exp": 4_000_000_000_u64 });
+        let jwt = issuer.sign(&claims)?;
+        self.secret("vault-jwt", "jwt", &jwt);
+        Ok(json!({ "jwt": { "role": "postern", "secret": { "name": "vault-jwt", "key": "jwt" } } }))
+    }
+}
+
+fn message(object: &Value) -> String {
+    let message = object["status"]["conditions"][0]["message"].as_str();
+    message.unwrap_or_default().to_owned()
+}
