@@ -19,8 +19,9 @@ pub struct Facts<'a> {
     pub path: &'a str,
     /// The upstream's host.
     pub host: &'a str,
-    /// The headers that rules may read, by their names in lower case: see [`READABLE_HEADERS`].
-    pub headers: Vec<(&'a str, &'a str)>,
+    /// The headers that rules may read, by their names in lower case: see [`READABLE_HEADERS`]. One that stands in the call twice stands here
+    /// twice, and bytes that are no text are U+FFFD: a header that is there must never look as if it were not.
+    pub headers: Vec<(&'a str, Cow<'a, str>)>,
     /// Namespace and name of the identity.
     pub identity: (&'a str, &'a str),
     /// The pod's name; empty on a laptop.

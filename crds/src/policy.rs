@@ -28,7 +28,7 @@
 //! | `request.credential` | string | the credential's name |
 //! | `request.method`, `request.path` | string | in capitals; as sent to the provider, without the query |
 //! | `request.host` | string | the upstream's |
-//! | `request.headers` | map(string, string) | those of [`READABLE_HEADERS`](crate::facts::READABLE_HEADERS) that the call has, by lower-case name: `"user-agent" in request.headers && request.headers["user-agent"] == "x"` |
+//! | `request.headers` | map(string, string) | those of [`READABLE_HEADERS`](crate::facts::READABLE_HEADERS) that the call has, by lower-case name; one that it has twice with a comma between: `"user-agent" in request.headers && request.headers["user-agent"] == "x"` |
 //! | `identity.namespace`, `identity.name` | string | absent where there is no cluster to name them |
 //! | `pod.name` | string | absent on a laptop |
 //! | `now.hour`, `now.weekday` | int | 0 to 23, and 0 (Sunday) to 6; in UTC |
@@ -114,6 +114,8 @@ pub struct Policy {
     max_inspected_bytes: Option<usize>,
     /// Globs of models, the most exact first.
     models: Vec<Glob>,
+    /// Some rule names headers.
+    reads_headers: bool,
 }
 
 /// A rule's full name, or a limit's.
@@ -164,6 +166,11 @@ impl Policy {
     /// What is masked in answers, by enforcing and observing policies.
     pub fn masks(&self) -> &Masks {
         &self.masks
+    }
+
+    /// Whether a decision may depend on [`Facts::headers`](crate::Facts::headers); otherwise nobody has to collect them.
+    pub fn reads_headers(&self) -> bool {
+        self.reads_headers
     }
 
     /// How much of a body is read to decide about it; a longer one is [`Uninspected`](crate::facts::Content::Uninspected).

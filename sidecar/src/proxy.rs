@@ -120,6 +120,8 @@ impl Proxy {
             .canaries
             .check(&parts.headers, &path, parts.uri.query(), &binding)?;
 
+        let accepts_trailers = headers::accepts_trailers(&parts.headers);
+        headers::strip_request(&mut parts.headers); // rules read what is sent
         let (known, mut body) = facts::read(
             &snapshot,
             &binding,
@@ -155,8 +157,6 @@ impl Proxy {
             parts.uri.query(),
             &mut body,
         );
-        let accepts_trailers = headers::accepts_trailers(&parts.headers);
-        headers::strip_request(&mut parts.headers);
         headers::ask_for_plain_answer(&mut parts.headers);
         let mut target = target(&upstream_path, parts.uri.query(), &binding.route)?;
         let mut head = inject::Head {

@@ -48,6 +48,7 @@ pub fn compile(policies: &[NamedPolicy]) -> Result<Policy, Vec<Violation>> {
             denies_first.then_with(|| one.id.cmp(&other.id))
         });
         policy.limits.sort_by(|one, other| one.id.cmp(&other.id));
+        policy.reads_headers = policy.rules.iter().any(Rule::reads_headers);
         policy.models = label::sorted(policy.rules.iter().flat_map(|rule| &rule.models));
         Ok(policy)
     } else {

@@ -135,6 +135,11 @@ impl Expression {
         self.facts.iter().any(|fact| fact.source() != Source::Head)
     }
 
+    /// Whether it names the headers of a call.
+    pub(super) fn reads_headers(&self) -> bool {
+        self.facts.contains(&Fact::Headers)
+    }
+
     /// Whether all that it names was looked at, be it known or not.
     pub(super) fn is_readable(&self, content: &Content<'_>) -> bool {
         self.facts.iter().all(|fact| match content {

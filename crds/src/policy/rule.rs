@@ -244,6 +244,11 @@ impl Rule {
         !(self.operations.is_empty() && self.models.is_empty() && self.tools.is_empty())
             || self.when.as_ref().is_some_and(Expression::reads_content)
     }
+
+    /// Whether the headers of a call have a part in it.
+    pub(super) fn reads_headers(&self) -> bool {
+        self.when.as_ref().is_some_and(Expression::reads_headers)
+    }
 }
 
 fn known(met: bool) -> Met {

@@ -82,10 +82,10 @@ fn facts<'a>(snapshot: &'a Snapshot, subject: &'a Subject<'_>) -> Facts<'a> {
         Extent::Whole => Content::Read(call),
         Extent::TooLong => Content::Uninspected(call),
     };
-    // Rules read headers in their `when` alone, and that is content.
-    let headers = match subject.known.extent {
-        Extent::Head => Vec::new(),
-        Extent::Whole | Extent::TooLong => readable(&subject.parts.headers),
+    let headers = if snapshot.policy.reads_headers() {
+        readable(&subject.parts.headers)
+    } else {
+        Vec::new()
     };
     let route = &subject.binding.route;
     Facts {
@@ -101,15 +101,17 @@ fn facts<'a>(snapshot: &'a Snapshot, subject: &'a Subject<'_>) -> Facts<'a> {
     }
 }
 
-/// The headers that rules may read. One that stands there twice, or is not text, is left out: what it means is not sure.
-fn readable(headers: &HeaderMap) -> Vec<(&'static str, &str)> {
+/// The headers that rules may read, each as often as it is there.
+fn readable(headers: &HeaderMap) -> Vec<(&'static str, Cow<'_, str>)> {
     READABLE_HEADERS
         .iter()
-        .filter_map(|name| {
-            let mut values = headers.get_all(*name).iter();
-            let value = values.next()?.to_str().ok()?;
-            values.next().is_none().then_some((*name, value))
+        .flat_map(|name| {
+            headers
+                .get_all(*name)
+                .iter()
+                .map(move |value| (*name, value))
         })
+        .map(|(name, value)| (name, String::from_utf8_lossy(value.as_bytes())))
         .collect()
 }
 

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     facts::{Asked, Extent, Known},
+    headers,
     path::NormalPath,
     policy::{self, Subject},
     route,
@@ -103,13 +104,14 @@ impl Rehearsal {
         seen: &mut Option<Seen>,
     ) -> Result<Option<RuleId>, Error> {
         let snapshot = &self.snapshot;
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         policy::check_method(&parts.method)?;
         let path = NormalPath::parse(parts.uri.path())?;
         let (binding, upstream_path) = route::resolve(snapshot, &path)?;
         snapshot
             .canaries
             .check(&parts.headers, &path, parts.uri.query(), &binding)?;
+        headers::strip_request(&mut parts.headers);
 
         let asked = Asked::new(snapshot, &binding, &parts, &upstream_path)?;
         let needs = asked.needs();

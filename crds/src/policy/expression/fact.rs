@@ -250,7 +250,7 @@ fn headers<'a>(facts: &'a Facts<'_>) -> Result<Bound<'a>, String> {
         joined
             .entry(name)
             .and_modify(|earlier| *earlier = format!("{earlier}, {value}").into())
-            .or_insert(Cow::Borrowed(value));
+            .or_insert(Cow::Borrowed(value.as_ref()));
     }
     let entries = joined.into_iter().map(|(name, value)| {
         let value: Bound<'a> = match value {

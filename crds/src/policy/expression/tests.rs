@@ -241,7 +241,7 @@ fn an_explanation_tells_the_facts_that_an_expression_names() {
     )
     .unwrap();
     let facts = Facts {
-        headers: vec![("accept", "b")],
+        headers: vec![("accept", "b".into())],
         ..call(Call {
             models: Models::Named(vec![Model::new("a")]),
             ..Call::default()
@@ -271,7 +271,7 @@ fn every_fact_has_the_type_that_the_table_says() {
         host: "h",
         identity: ("agents", "bot"),
         pod: "p",
-        headers: vec![("accept", "a"), ("accept", "b")],
+        headers: vec![("accept", "a".into()), ("accept", "b".into())],
         ..all
     };
     for fact in Fact::ALL {
