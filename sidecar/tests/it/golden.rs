@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
 
 use bytes::Bytes;
-use http::Request;
+use http::{Request, Response};
 use http_body::Frame;
 use postern_crds::yaml;
 use serde::Deserialize;
@@ -30,7 +30,22 @@ struct Golden {
     /// Other members of its spec.
     #[serde(default)]
     policy: BTreeMap<String, Value>,
+    /// Rules and limits of a second policy, `trial`, which only observes.
+    trial: Option<Value>,
+    /// What the upstream answers to everything; `{"ok":true}` where nothing is said.
+    answer: Option<Value>,
     cases: Vec<Case>,
+}
+
+impl Golden {
+    /// Whether what becomes of a call depends on those before it: then every case has a sidecar of its own.
+    fn counts(&self) -> bool {
+        let is_trial_counting = self
+            .trial
+            .as_ref()
+            .is_some_and(|spec| !spec["limits"].is_null());
+        is_trial_counting || self.policy.contains_key("limits")
+    }
 }
 
 /// One request.
@@ -56,15 +71,31 @@ struct Case {
     /// Only by HTTP/1.1: what HTTP/2 has no way to say.
     #[serde(default)]
     only_http1: bool,
-    /// `Allow RULE`, `Deny RULE`, or the reason of a denial.
+    /// How many calls like it were made before, each of which passed.
+    #[serde(default)]
+    after: usize,
+    /// `Allow RULE`, `Deny RULE`, `Unenforced`, or the reason of a denial, with the rule or limit behind it that could not be evaluated or is
+    /// in the way. Those of the policy `trial` by their full names.
     expect: String,
+    /// What it would be if policies that only observe were in force, where that is something else.
+    observed: Option<String>,
+    /// The status, where it is a particular one of those that fit.
+    status: Option<u16>,
+    /// Seconds in `Retry-After`, at least and at most; no such header where nothing is said.
+    retry_after: Option<(u64, u64)>,
     /// The target that the upstream sees, where it is another than the request's without its route.
     sent: Option<String>,
 }
 
 impl Case {
     fn is_allowed(&self) -> bool {
-        self.expect.starts_with("Allow ")
+        self.expect.starts_with("Allow ") || self.expect == "Unenforced"
+    }
+
+    /// Whether all policies together would allow it.
+    fn is_allowed_by_all(&self) -> bool {
+        let together = self.observed.as_ref().unwrap_or(&self.expect);
+        together.starts_with("Allow ")
     }
 
     fn request(&self, client: &Client, is_http2: bool) -> Request<Body> {
@@ -104,18 +135,50 @@ impl Case {
         pieces
     }
 
-    /// What the sidecar decided, in the words of `expect`.
-    async fn decided(&self, answer: &Answer) -> String {
-        let rule = async || {
-            let line = line_of(answer.request_id()).await;
-            let rule = line["rule"].as_str().unwrap_or_default();
-            rule.trim_start_matches("egress/").to_owned()
+    /// What is wrong with `answer`, whose line in the log is `line`.
+    fn fault_of_answer(&self, answer: &Answer, line: &Value) -> Option<String> {
+        let told = |reason: &str, rule: &str| {
+            line[reason]
+                .as_str()
+                .map(|reason| in_words(reason, &line[rule]))
         };
-        match answer.reason() {
-            None => format!("Allow {}", rule().await),
-            Some("denied_by_rule") => format!("Deny {}", rule().await),
-            Some(reason) => reason.to_owned(),
+        let decided = told("reason", "rule").unwrap_or_default();
+        if decided != self.expect {
+            return Some(format!("{decided}: {}", answer.text()));
         }
+        let observed = told("observed", "observed_rule");
+        if observed != self.observed {
+            return Some(format!("{observed:?} observed, not {:?}", self.observed));
+        }
+        let status = answer.status;
+        let is_right = match self.status {
+            Some(expected) => status.as_u16() == expected,
+            None if self.is_allowed() => status.is_success(),
+            None => status.is_client_error(),
+        };
+        // What limits refuse is mostly worth another try, and nothing else is.
+        let wait = answer
+            .header("retry-after")
+            .map(|wait| wait.parse::<u64>().unwrap());
+        let is_wait_right = match (self.retry_after, wait) {
+            (Some((least, most)), Some(wait)) => (least..=most).contains(&wait),
+            (expected, wait) => expected.is_none() && wait.is_none(),
+        };
+        (!is_right || !is_wait_right).then(|| format!("{status}, Retry-After {wait:?}"))
+    }
+}
+
+/// What was decided, in the words of `expect`: `reason` and `rule` are as in the log.
+fn in_words(reason: &str, rule: &Value) -> String {
+    let word = match reason {
+        "allowed" => "Allow",
+        "denied_by_rule" => "Deny",
+        "unenforced" => "Unenforced",
+        reason => reason,
+    };
+    match rule.as_str() {
+        Some(rule) => format!("{word} {}", rule.trim_start_matches("egress/")),
+        None => word.to_owned(),
     }
 }
 
@@ -161,33 +224,34 @@ fn identity(golden: &Golden, upstream: &Upstream) -> Identity {
     for (name, value) in &golden.policy {
         identity = identity.member(name, value.clone());
     }
+    if let Some(spec) = &golden.trial {
+        identity = identity.trial(spec.clone());
+    }
     identity
 }
 
-/// Sends `case` and returns what is wrong with what became of it.
+/// Sends `case`, after as many like it as it wants, and returns what is wrong with what became of it.
 async fn fault(
     case: &Case,
     address: SocketAddr,
     upstream: &Upstream,
     is_http2: bool,
 ) -> Option<String> {
-    // A connection of its own, since some requests end theirs.
-    let mut client = if is_http2 {
-        Client::http2(address).await
-    } else {
-        Client::http1(address).await
-    };
+    for _ in 0..case.after {
+        let answer = sent(case, address, is_http2).await;
+        if answer.reason().is_some() {
+            return Some(format!("{} too early", answer.text()));
+        }
+    }
     let before = upstream.seen().len();
-    let request = case.request(&client, is_http2);
-    let answer = client.send(request).await;
-    let decided = case.decided(&answer).await;
-    if decided != case.expect {
-        return Some(format!("{decided}: {}", answer.text()));
+    let answer = sent(case, address, is_http2).await;
+    let line = line_of(answer.request_id()).await;
+    if let Some(fault) = case.fault_of_answer(&answer, &line) {
+        return Some(fault);
     }
     let seen = upstream.seen().split_off(before);
     if !case.is_allowed() {
-        let is_right = answer.status.is_client_error() && seen.is_empty();
-        return (!is_right).then(|| format!("{} {seen:?}", answer.status));
+        return (!seen.is_empty()).then(|| format!("{seen:?}"));
     }
     let (method, target) = case.request.split_once(' ').unwrap();
     let below = target[1..].find('/').map_or("/", |at| &target[at + 1..]);
@@ -199,16 +263,43 @@ async fn fault(
     (!is_right).then(|| format!("{seen:?}"))
 }
 
+/// Sends `case` on a connection of its own, since some requests end theirs.
+async fn sent(case: &Case, address: SocketAddr, is_http2: bool) -> Answer {
+    let mut client = if is_http2 {
+        Client::http2(address).await
+    } else {
+        Client::http1(address).await
+    };
+    let request = case.request(&client, is_http2);
+    client.send(request).await
+}
+
+async fn upstream_of(golden: &Golden) -> Upstream {
+    let answer = golden.answer.clone();
+    let text = answer.unwrap_or_else(|| json!({"ok": true})).to_string();
+    Upstream::answering(Protocol::Http1, move |_, _| {
+        Response::builder()
+            .header("content-type", "application/json")
+            .body(full(text.clone()))
+            .unwrap()
+    })
+    .await
+}
+
 #[tokio::test]
 async fn every_request_is_decided_as_written_by_http1_and_by_http2() {
     let mut faults = Vec::new();
     for (file, golden) in goldens() {
-        let upstream = Upstream::ok(Protocol::Http1).await;
-        let sidecar = identity(&golden, &upstream).serve().await;
+        let upstream = upstream_of(&golden).await;
+        let identity = identity(&golden, &upstream);
+        let mut sidecar = identity.serve().await;
         for case in &golden.cases {
             for is_http2 in [false, true] {
                 if is_http2 && case.only_http1 || !is_http2 && case.authority.is_some() {
                     continue;
+                }
+                if golden.counts() {
+                    sidecar = identity.serve().await;
                 }
                 let protocol = if is_http2 { "HTTP/2" } else { "HTTP/1.1" };
                 let fault = fault(case, sidecar.address, &upstream, is_http2).await;
@@ -231,8 +322,11 @@ fn beside_every_allowed_request_stands_one_that_is_not() {
             let beside = [at.checked_sub(1), Some(at + 1)];
             let mut beside = beside.into_iter().flatten();
             assert!(
-                !case.is_allowed()
-                    || beside.any(|at| golden.cases.get(at).is_some_and(|case| !case.is_allowed())),
+                !case.is_allowed_by_all()
+                    || beside.any(|at| {
+                        let case = golden.cases.get(at);
+                        case.is_some_and(|case| !case.is_allowed_by_all())
+                    }),
                 "{file}: {}",
                 case.name
             );
@@ -243,5 +337,28 @@ fn beside_every_allowed_request_stands_one_that_is_not() {
 #[test]
 fn there_are_as_many_cases_as_promised() {
     let count: usize = goldens().iter().map(|(_, golden)| golden.cases.len()).sum();
-    assert!(count >= 250, "{count}");
+    assert!(count >= 480, "{count}");
+}
+
+#[test]
+fn a_rule_names_every_fact_that_there_is() {
+    let rules = goldens()
+        .iter()
+        .flat_map(|(_, golden)| &golden.rules)
+        .filter_map(|rule| rule["when"].as_str())
+        .collect::<Vec<_>>()
+        .join("\n");
+    // The table of facts, where it says them to readers.
+    let facts: Vec<&str> = include_str!("../../../crds/src/policy.rs")
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | `")?.split('|').next())
+        .flat_map(|cell| cell.split('`'))
+        .filter(|name| name.contains('.'))
+        .collect();
+    assert!(facts.len() > 20, "{facts:?}");
+    let missing: Vec<_> = facts
+        .iter()
+        .filter(|fact| !rules.contains(**fact))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

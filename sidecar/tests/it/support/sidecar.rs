@@ -19,6 +19,8 @@ pub(crate) struct Identity {
     rules: Vec<Value>,
     /// More members of the policy's spec.
     members: serde_json::Map<String, Value>,
+    /// The spec of a second policy.
+    trial: Option<Value>,
     secrets: serde_json::Map<String, Value>,
     authorities: serde_json::Map<String, Value>,
 }
@@ -30,6 +32,7 @@ impl Identity {
             credentials: Vec::new(),
             rules: Vec::new(),
             members: serde_json::Map::new(),
+            trial: None,
             secrets: serde_json::Map::new(),
             authorities: serde_json::Map::new(),
         }
@@ -167,6 +170,14 @@ impl Identity {
         self
     }
 
+    /// A second policy, `trial`, which observes beside the first; `spec` is its rules and limits.
+    pub(crate) fn trial(mut self, mut spec: Value) -> Self {
+        spec["targetRefs"] = json!([{"kind": "AgentIdentity", "name": "bot"}]);
+        spec["mode"] = json!("Observe");
+        self.trial = Some(spec);
+        self
+    }
+
     /// The bundle's document.
     pub(crate) fn document(&self) -> Value {
         let mut spec = self.members.clone();
@@ -175,13 +186,17 @@ impl Identity {
             json!([{"kind": "AgentIdentity", "name": "bot"}]),
         );
         spec.insert("rules".into(), json!(self.rules));
+        let trial = self.trial.as_ref();
+        let policies: Vec<Value> = std::iter::once(json!({"name": "egress", "spec": spec}))
+            .chain(trial.map(|spec| json!({"name": "trial", "spec": spec})))
+            .collect();
         json!({
             "format": 1,
             "minReader": 1,
             "namespace": "agents",
             "identity": "bot",
             "spec": {"serviceAccountNames": ["bot"], "credentials": self.credentials},
-            "policies": [{"name": "egress", "spec": spec}],
+            "policies": policies,
             "secrets": self.secrets,
             "authorities": self.authorities,
         })
