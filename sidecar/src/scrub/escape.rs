@@ -122,7 +122,19 @@ fn read(text: &[u8], depth: usize) -> Result<(u8, usize), Stop> {
     Ok((byte, characters.at))
 }
 
-/// The characters of a text whose escapes are undone `depth` times.
+/// The character that `text` begins with once its escapes are undone at most `depth` times, and its length.
+fn character(text: &[u8], depth: usize) -> Result<(u8, usize), Stop> {
+    let first = *text.first().ok_or(Stop::More)?;
+    if depth == 0 || !STARTERS.contains(&first) {
+        return Ok((first, 1));
+    }
+    match read(text, depth) {
+        Err(Stop::No) => character(text, depth - 1),
+        read => read,
+    }
+}
+
+/// The characters of a text whose escapes are undone at most `depth` times.
 struct Unescaped<'a> {
     text: &'a [u8],
     at: usize,
@@ -131,16 +143,7 @@ struct Unescaped<'a> {
 
 impl Unescaped<'_> {
     fn next(&mut self) -> Result<u8, Stop> {
-        let rest = &self.text[self.at..];
-        let first = *rest.first().ok_or(Stop::More)?;
-        let (byte, length) = if self.depth == 0 || !STARTERS.contains(&first) {
-            (first, 1)
-        } else {
-            match read(rest, self.depth) {
-                Err(Stop::No) => (first, 1),
-                read => read?,
-            }
-        };
+        let (byte, length) = character(&self.text[self.at..], self.depth)?;
         self.at += length;
         Ok(byte)
     }

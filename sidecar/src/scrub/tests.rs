@@ -290,7 +290,62 @@ fn a_secret_that_is_too_short_to_be_told_from_chance_is_not_looked_for() {
     assert_eq!(scrubber.held(), 0);
 }
 
+/// A text as it stands inside another one.
+#[derive(Clone, Copy, Debug)]
+enum Layer {
+    Url,
+    Json,
+    Html,
+}
+
+impl Layer {
+    fn around(self, text: &str) -> String {
+        match self {
+            Self::Url => crate::percent::encode(text.as_bytes(), b""),
+            Self::Json => {
+                let quoted = json!(text).to_string();
+                quoted[1..quoted.len() - 1].to_owned()
+            }
+            Self::Html => text
+                .replace('&', "&amp;")
+                .replace('"', "&quot;")
+                .replace('\'', "&#39;")
+                .replace('<', "&lt;")
+                .replace('>', "&gt;"),
+        }
+    }
+}
+
+/// `byte` in one of five spellings.
+fn spelled(byte: u8, spelling: usize) -> String {
+    match spelling {
+        0 => char::from(byte).into(),
+        1 => format!("%{byte:02X}"),
+        2 => format!("\\u{byte:04x}"),
+        3 => format!("&#{byte};"),
+        _ => format!("&#x{byte:02x};"),
+    }
+}
+
 proptest! {
+    #[test]
+    fn any_secret_is_found_in_any_spelling_of_its_bytes_inside_two_more_layers(
+        secret in "[!-~]{6,40}",
+        spellings in prop::collection::vec(0_usize..5, 40),
+        layers in prop::collection::vec(prop::sample::select(vec![Layer::Url, Layer::Json, Layer::Html]), 0..3),
+    ) {
+        let spelled: String = secret.bytes().zip(&spellings).map(|(byte, spelling)| spelled(byte, *spelling)).collect();
+        let text = layers.iter().fold(format!("< {spelled} >"), |text, layer| layer.around(&text));
+        let needles = needles_of(secret.as_bytes());
+        let scrubbed = needles.scrub(text.as_bytes(), true);
+        prop_assert_eq!(scrubbed.found, 1, "{}", text);
+        // And nothing around it is gone.
+        let clean = String::from_utf8(scrubbed.clean.unwrap()).unwrap();
+        let begin = layers.iter().fold("< ".to_owned(), |text, layer| layer.around(&text));
+        let end = layers.iter().fold(" >".to_owned(), |text, layer| layer.around(&text));
+        prop_assert!(clean.starts_with(&begin) && clean.ends_with(&end), "{}", clean);
+    }
+
     #[test]
     fn a_split_changes_nothing(
         pieces in prop::collection::vec((0_usize..64, "[sk%4\\\\&;#x0-9a-zA-Z+/ ]{0,12}", 0_usize..40), 0..8),
