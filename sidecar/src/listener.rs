@@ -21,6 +21,10 @@ mod gate;
 pub(crate) use framing::HeadError;
 use gate::{Gate, Protocol};
 
+/// The most that hyper holds of what a connection reads, and of what it writes. Its reads grow to this while a long body comes; a head, which it
+/// has to hold whole, is half of it at most.
+const HTTP1_BUFFER: usize = 2 * framing::MAX_HEAD;
+
 /// What all listeners share.
 pub(crate) struct Server {
     proxy: Arc<Proxy>,
@@ -121,8 +125,9 @@ impl Server {
                     async move { Ok::<_, Infallible>(self.proxy.handle(head, request).await) }
                 });
                 // No half-close: a client that closes its side has gone, and its call must not go on to cost money.
-                let connection =
-                    http1::Builder::new().serve_connection(TokioIo::new(gate), service);
+                let connection = http1::Builder::new()
+                    .max_buf_size(HTTP1_BUFFER)
+                    .serve_connection(TokioIo::new(gate), service);
                 tokio::pin!(connection);
                 tokio::select! {
                     ended = connection.as_mut() => return ended.map_err(io::Error::other),

@@ -94,6 +94,25 @@ impl Framing {
         self.state == State::Head
     }
 
+    /// How many bytes come that are a body's and nothing else, so that nobody has to look at them.
+    pub(super) fn plain(&self) -> u64 {
+        match self.state {
+            State::Body(left) | State::Chunk(left) => left,
+            State::Head | State::ChunkSize | State::ChunkEnd | State::Trailers(_) => 0,
+        }
+    }
+
+    /// Says that `length` bytes went by, of those that are [`plain`](Self::plain) and no more.
+    pub(super) fn passed(&mut self, length: u64) {
+        let left = self.plain().saturating_sub(length);
+        self.state = match (self.state, left) {
+            (State::Body(_), left) => State::after_body(left),
+            (State::Chunk(_), 0) => State::ChunkEnd,
+            (State::Chunk(_), left) => State::Chunk(left),
+            (other, _) => other,
+        };
+    }
+
     /// Looks at `bytes`, which begin where the last step ended.
     pub(super) fn step(&mut self, bytes: &[u8]) -> Step {
         if bytes.is_empty() {
@@ -101,9 +120,9 @@ impl Framing {
         }
         match self.state {
             State::Head => self.head(bytes),
-            State::Body(left) => {
+            State::Body(left) | State::Chunk(left) => {
                 let length = take(left, bytes);
-                self.state = State::after_body(left - length as u64);
+                self.passed(length as u64);
                 Step::Pass(length)
             }
             State::ChunkSize => match line(bytes, MAX_CHUNK_LINE) {
@@ -115,18 +134,6 @@ impl Framing {
                 Ok(None) => Step::Wait,
                 Err(()) => Step::Broken,
             },
-            State::Chunk(left) => {
-                let length = take(left, bytes);
-                let left = left - length as u64;
-                self.pass(
-                    length,
-                    if left == 0 {
-                        State::ChunkEnd
-                    } else {
-                        State::Chunk(left)
-                    },
-                )
-            }
             State::ChunkEnd => match bytes {
                 [b'\r', b'\n', ..] => self.pass(2, State::ChunkSize),
                 [b'\r'] => Step::Wait,

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -25,7 +25,7 @@ use super::framing::{Framing, HeadError, Step};
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// What hyper reads in a refused head's stead.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\n\r\n";
-/// Read from the socket at a time.
+/// Read from the socket at a time, where what is read has to be looked at.
 const READ: usize = 8 * 1024;
 /// How long and how much is still read after an answer that ends the connection, so that the caller can read it before a reset.
 const LINGER: Duration = Duration::from_secs(2);
@@ -194,6 +194,19 @@ impl Gate {
         self.cleared -= length;
     }
 
+    /// Reads what is sure to be a body's to where it is wanted, as much as there is room for: prompts are long.
+    fn poll_body(&mut self, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let Mode::Http1(framing) = &mut self.mode else {
+            return Poll::Ready(Ok(()));
+        };
+        let most = usize::try_from(framing.plain()).unwrap_or(usize::MAX);
+        let mut body = out.limit(most);
+        let mut reading = std::pin::pin!(self.stream.read_buf(&mut body));
+        let length = ready!(reading.as_mut().poll(cx))?;
+        framing.passed(length as u64);
+        Poll::Ready(Ok(()))
+    }
+
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_amid_head() {
             return Poll::Pending;
@@ -218,10 +231,13 @@ impl AsyncRead for Gate {
                 this.hand_on(out);
                 return Poll::Ready(Ok(()));
             }
-            match this.mode {
+            match &this.mode {
                 Mode::Http2 => return Pin::new(&mut this.stream).poll_read(cx, out),
                 // The answer closes the connection; an end here would make hyper give the request up before.
                 Mode::Refused => return Poll::Pending,
+                Mode::Http1(framing) if this.read.is_empty() && framing.plain() >= READ as u64 => {
+                    return this.poll_body(cx, out);
+                }
                 Mode::Http1(_) => {}
             }
             this.read.reserve(READ);

@@ -227,6 +227,38 @@ async fn pipelined_requests_are_answered_in_their_order() {
 }
 
 #[tokio::test]
+async fn what_follows_a_long_body_is_the_next_request() {
+    let upstream = Upstream::ok(Protocol::Http1).await;
+    let sidecar = Identity::openai_at(&upstream).serve().await;
+    let own = sidecar.address;
+    // Longer than all that is read at once, and such that any piece of it would be a request of its own.
+    let body = format!("GET /openai/v1/smuggled HTTP/1.1\r\nhost: {own}\r\n\r\n").repeat(5_000);
+    let (length, half) = (body.len(), body.len() / 2);
+    let requests = format!(
+        "POST /openai/v1/a HTTP/1.1\r\nhost: {own}\r\ncontent-length: {length}\r\n\r\n{body}\
+         POST /openai/v1/b HTTP/1.1\r\nhost: {own}\r\ntransfer-encoding: chunked\r\n\r\n\
+         {half:x}\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n\
+         GET /openai/v1/c HTTP/1.1\r\nhost: {own}\r\nconnection: close\r\n\r\n",
+        &body[..half],
+        length - half,
+        &body[half..],
+    );
+    raw(own, requests.as_bytes()).await;
+    let seen: Vec<(String, bool, usize)> = upstream
+        .seen()
+        .into_iter()
+        .map(|seen| (seen.target, seen.body == body, seen.body.len()))
+        .collect();
+    let expected = [
+        ("/v1/a", true, length),
+        ("/v1/b", true, length),
+        ("/v1/c", false, 0),
+    ]
+    .map(|(target, is_whole, length)| (target.to_owned(), is_whole, length));
+    assert_eq!(seen, expected);
+}
+
+#[tokio::test]
 async fn an_answer_reaches_a_caller_that_is_still_sending() {
     let upstream = Upstream::ok(Protocol::Http1).await;
     let sidecar = Identity::openai_at(&upstream).serve().await;

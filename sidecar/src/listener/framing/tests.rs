@@ -45,6 +45,35 @@ fn messages_end_where_they_should_in_every_split() {
 }
 
 #[test]
+fn a_body_that_is_not_looked_at_ends_where_it_should() {
+    let stream = b"POST /b HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nGET /\
+        POST /c HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n\
+        1a\r\nabcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n\
+        GET /d HTTP/1.1\r\nhost: x\r\n\r\n";
+    for most in 1..30 {
+        let mut framing = Framing::new();
+        let (mut heads, mut at) = (0, 0);
+        while at < stream.len() {
+            let plain = framing.plain().min(most);
+            if plain > 0 {
+                framing.passed(plain);
+                at += plain as usize;
+                continue;
+            }
+            match framing.step(&stream[at..]) {
+                Step::Head(length) => {
+                    heads += 1;
+                    at += length;
+                }
+                Step::Pass(length) => at += length,
+                other => panic!("{other:?} at {at}"),
+            }
+        }
+        assert_eq!((heads, framing.is_in_head()), (3, true), "{most} at a time");
+    }
+}
+
+#[test]
 fn a_length_that_can_be_read_in_two_ways_is_refused() {
     for headers in [
         "content-length: 5\r\ncontent-length: 5",
