@@ -146,7 +146,8 @@ pub(crate) struct Exchange {
     status: Option<u16>,
     sent: Arc<Sent>,
     received: u64,
-    echoed: bool,
+    /// How often the secret was taken out of the response.
+    echoes: u64,
     outcome: Outcome,
     failure: Option<String>,
 }
@@ -197,7 +198,7 @@ impl AccessLog {
             status: None,
             sent: Arc::default(),
             received: 0,
-            echoed: false,
+            echoes: 0,
             // What is true of a request that is dropped before its response is complete.
             outcome: Outcome::ClientAborted,
             failure: None,
@@ -307,8 +308,7 @@ impl Exchange {
             .secret_echoes
             .get_or_create(&label)
             .inc_by(secrets);
-        if !self.echoed {
-            self.echoed = true;
+        if self.echoes == 0 {
             let request_id = self.id.to_str().unwrap_or_default();
             tracing::warn!(
                 request_id,
@@ -316,6 +316,7 @@ impl Exchange {
                 "the upstream sent the secret back: it was taken out of the answer"
             );
         }
+        self.echoes += secrets;
     }
 
     /// The response passed to its end.

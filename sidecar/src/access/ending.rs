@@ -208,6 +208,7 @@ impl Drop for Exchange {
             usage_source = usage.map(|usage| usage.source.as_str()),
             cost_usd = record.used.and_then(|used| used.cost).map(tracing::field::display),
             status = record.status,
+            secret_echoes = Some(self.echoes).filter(|count| *count > 0),
             bytes_in = record.bytes_in,
             bytes_out = record.bytes_out,
             duration_ms = milliseconds(record.duration),

@@ -10,9 +10,9 @@ use zeroize::Zeroizing;
 use super::escape::{self, Escape, STARTERS};
 use crate::wiped;
 
-/// The shortest secret that is looked for, and the shortest form of one. A shorter one stands in any text by chance, and to take it out would break
-/// answers that do not have it.
-pub(super) const MIN_SECRET: usize = 6;
+/// The shortest secret that is looked for, and the shortest form of one. A shorter one stands in a text by chance, or is a word that somebody wrote
+/// where a key is asked for and none is needed (`ollama`), and to take it out would break answers that do not have it.
+pub(super) const MIN_SECRET: usize = 8;
 
 /// How many bytes of each form the prefilter looks for. They are all that the automaton keeps, and the only copy that is not wiped.
 const PREFIX: usize = 4;

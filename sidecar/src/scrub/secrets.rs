@@ -42,6 +42,7 @@ impl Secrets {
     }
 }
 
+/// The parts of `secret` that are secret themselves, and what `injection` makes of them that would not be found as one of their forms.
 fn texts(injection: &Injection, shape: Shape, secret: &Secret) -> Vec<Secret> {
     let mut texts = source::parts(secret, shape);
     match injection {

@@ -396,6 +396,7 @@ async fn an_echo_is_told_once_and_its_secret_is_in_no_log_line() {
         .filter(|line| line.contains("sent the secret back"));
     assert_eq!(told.count(), 1, "{lines:?}");
     let lines = lines.concat();
+    assert!(lines.contains(r#""secret_echoes":6"#), "{lines}");
     assert!(
         lines.contains("gen_ai.response.model") && !lines.contains("reflected"),
         "{lines}"
