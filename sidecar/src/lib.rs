@@ -28,6 +28,15 @@ mod error;
 mod frame;
 mod limits;
 mod listener;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "bodies are masked with the next change"
+    )
+)]
+mod mask;
 mod meter;
 mod metrics;
 mod percent;

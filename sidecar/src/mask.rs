@@ -1,0 +1,37 @@
+//! Finds in a text what a policy masks, and says what stands in its place.
+//!
+//! A [`Masker`] is what one identity's policies mask, compiled once a snapshot. A [`Text`] is one text's search, piece by piece: it hands out
+//! [`Edit`]s and leaves the text to who framed it. *The law:* however a text is split, its edits are those of the whole ([`mask`]).
+//!
+//! # Why it holds
+//!
+//! Everything follows from one question that each [detector](detector::Detect) answers about one place: does a value begin here? The answer is no,
+//! or yes and where it ends, or *open*: what follows may change it. An answer other than open never changes with what follows, and depends on
+//! no more than [`CONTEXT`] bytes before the place, of the original text. So all places before the first open one are settled for good, and what
+//! was found there does not depend on how the text came. The property tests hold every detector to this.
+//!
+//! # Which one wins
+//!
+//! What is masked is the union of everything found, so nothing that a detector calls a value goes on because another one overlaps it. The text
+//! that stands there is that of the one with the earliest begin; of several that begin together that of the longest; of equal ones that of the
+//! first in the policy's table. What another one covers beyond it loses its text without a replacement, and is not counted.
+
+mod bytes;
+mod detector;
+mod lane;
+mod masker;
+mod scan;
+mod style;
+mod swallow;
+mod text;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use masker::{ItemId, Masker};
+pub(crate) use style::SessionKey;
+pub(crate) use text::{Edit, Text, mask};
+
+/// How many bytes before a place a detector may look at. Kept of what was settled.
+const CONTEXT: usize = 96;

@@ -1,0 +1,114 @@
+//! What a detector is: the answer to whether a value begins at a place.
+
+use postern_crds::{
+    egress_policy::{Detector, Region},
+    policy::Masked,
+};
+use std::collections::BTreeSet;
+
+use super::{bytes::ByteSet, swallow::Swallow, view::View};
+
+mod api_key;
+mod aws_access_key;
+mod context;
+mod credit_card;
+mod cursor;
+mod date_of_birth;
+mod email;
+mod github_token;
+mod iban;
+mod ip_address;
+mod jwt;
+mod passport;
+mod pattern;
+mod phone;
+mod private_key;
+mod shape;
+mod us_ssn;
+mod words;
+
+#[cfg(test)]
+mod tests;
+
+/// Finds one kind of values.
+pub(super) trait Detect: Send + Sync {
+    /// Whether a value begins at `start`, a boundary of characters in the text. The longest is meant where there are several.
+    ///
+    /// *Guarantees:* the answer depends on at most [`CONTEXT`](super::CONTEXT) bytes before `start`. One that is not [`Found::Open`] stays, whatever
+    /// follows. There is none of it where `view.is_last`.
+    fn at(&self, view: &View<'_>, start: usize) -> Found;
+
+    /// The bytes that lead to values: each value has one.
+    fn triggers(&self) -> Triggers;
+
+    /// The place where a value may begin that `trigger` leads to. Every value is led to by one of its bytes, unless it is the end of another one;
+    /// an open one too, unless it begins in the last [`Detect::reach`] bytes.
+    fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize>;
+
+    /// How many bytes stand in front of a value's trigger at most.
+    fn reach(&self) -> usize;
+
+    /// The first open place from `from` on among the last [`Detect::reach`] bytes.
+    fn tail(&self, view: &View<'_>, from: usize) -> Option<usize> {
+        let end = view.text.len();
+        (end.saturating_sub(self.reach()).max(from)..end)
+            .find(|at| view.text.is_char_boundary(*at) && matches!(self.at(view, *at), Found::Open))
+    }
+
+    /// The value as it is compared with others: two spellings of one are the same.
+    fn normalize(&self, value: &str) -> String {
+        value.to_owned()
+    }
+}
+
+/// Which bytes a detector wants to be asked about.
+pub(super) struct Triggers {
+    pub(super) bytes: ByteSet,
+    /// Not about a digit with another one before it.
+    pub(super) is_number: bool,
+}
+
+/// What begins at a place.
+#[derive(Clone, Debug)]
+pub(super) enum Found {
+    /// No value.
+    Nothing,
+    /// What follows decides.
+    Open,
+    /// A value, to this end.
+    Value(usize),
+    /// The begin of a value that is longer than what is held back; how the rest of it is told.
+    Long(usize, Swallow),
+}
+
+impl Found {
+    /// A value to `end`, if there is one.
+    fn value(end: Option<usize>) -> Self {
+        end.map_or(Self::Nothing, Self::Value)
+    }
+}
+
+/// The detector of what a policy says.
+pub(super) fn detector(what: &Masked, regions: &BTreeSet<Region>) -> Box<dyn Detect> {
+    match what {
+        Masked::Detector(detector) => match detector {
+            Detector::Email => Box::new(email::Email),
+            Detector::Phone => Box::new(phone::Phone::new(regions)),
+            Detector::CreditCard => Box::new(credit_card::CreditCard),
+            Detector::Iban => Box::new(iban::Iban),
+            Detector::UsSsn => Box::new(us_ssn::UsSsn),
+            Detector::IpAddress => Box::new(ip_address::IpAddress),
+            Detector::AwsAccessKey => Box::new(aws_access_key::AWS_ACCESS_KEY),
+            Detector::GithubToken => Box::new(github_token::GITHUB_TOKEN),
+            Detector::Jwt => Box::new(jwt::Jwt),
+            Detector::PrivateKey => Box::new(private_key::PrivateKey),
+            Detector::ApiKey => Box::new(api_key::API_KEY),
+            Detector::DateOfBirth => Box::new(date_of_birth::DateOfBirth),
+            Detector::Passport => Box::new(passport::Passport),
+        },
+        Masked::Pattern { regex, .. } => Box::new(pattern::Pattern::new(regex)),
+        Masked::Dictionary {
+            words, ignore_case, ..
+        } => Box::new(words::Words::new(words, *ignore_case)),
+    }
+}

@@ -1,0 +1,306 @@
+//! DATE_OF_BIRTH: dates that a text calls somebody's birthday, a little before them.
+//!
+//! The forms are those of ISO 8601 (`1980-03-12`, `19800312`), day, month and year in digits in either order with `/`, `-` or `.` between them, and
+//! with the month's name. The words before them and the months are English, German, French, Spanish, Italian, Portuguese and Dutch
+//! (<https://cldr.unicode.org/>, gregorian months). Only the date is masked.
+
+use super::{
+    Detect, Found, Triggers,
+    context::{self, Word},
+    cursor::{Cursor, Step},
+};
+use crate::mask::{
+    bytes::ByteSet,
+    view::{Next, View},
+};
+
+/// What says that a date is one.
+const CONTEXT: [Word; 22] = [
+    Word::Part("birth"),
+    Word::Part("geburt"),
+    Word::Part("geboren"),
+    Word::Part("geboorte"),
+    Word::Part("naissance"),
+    Word::Part("nacimiento"),
+    Word::Part("nascimento"),
+    Word::Part("nascita"),
+    Word::Part("cumpleaños"),
+    Word::Part("compleanno"),
+    Word::Whole("born"),
+    Word::Whole("dob"),
+    Word::Whole("d.o.b"),
+    Word::Whole("bday"),
+    Word::Whole("geb"),
+    Word::Whole("né le"),
+    Word::Whole("née le"),
+    Word::Whole("nacido"),
+    Word::Whole("nacida"),
+    Word::Whole("nascido"),
+    Word::Whole("nato il"),
+    Word::Whole("nata il"),
+];
+
+/// The months' names, and what of them stands for the whole.
+const MONTHS: [&str; 67] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+    "jan",
+    "feb",
+    "mar",
+    "apr",
+    "jun",
+    "jul",
+    "aug",
+    "sep",
+    "sept",
+    "oct",
+    "nov",
+    "dec",
+    "januar",
+    "februar",
+    "märz",
+    "mai",
+    "juni",
+    "juli",
+    "oktober",
+    "dezember",
+    "janvier",
+    "février",
+    "mars",
+    "avril",
+    "juin",
+    "juillet",
+    "août",
+    "septembre",
+    "octobre",
+    "novembre",
+    "décembre",
+    "enero",
+    "febrero",
+    "marzo",
+    "abril",
+    "mayo",
+    "junio",
+    "julio",
+    "agosto",
+    "septiembre",
+    "octubre",
+    "noviembre",
+    "diciembre",
+    "gennaio",
+    "febbraio",
+    "aprile",
+    "maggio",
+    "giugno",
+    "luglio",
+    "settembre",
+    "ottobre",
+    "dicembre",
+    "janeiro",
+    "março",
+    "dezembro",
+];
+/// The longest of them, in bytes, and a dot and two spaces.
+const REACH: usize = 14;
+/// The longest of them, in characters.
+const MAX_MONTH: usize = 10;
+
+/// Finds dates.
+pub(super) struct DateOfBirth;
+
+impl Detect for DateOfBirth {
+    fn at(&self, view: &View<'_>, start: usize) -> Found {
+        let is_begin = match view.next(start) {
+            Next::Char(char) if char.is_ascii_digit() => {
+                view.is_number_start(start) && month_before(view, start).is_none()
+            }
+            Next::Char(char) => char.is_alphabetic() && view.is_free_before(start),
+            Next::End | Next::Unknown => false,
+        };
+        if !is_begin {
+            return Found::Nothing;
+        }
+        let found = match date(Cursor { view, at: start }) {
+            Ok(end) => Found::Value(end),
+            Err(found) => found,
+        };
+        match found {
+            Found::Nothing => Found::Nothing,
+            _ if !context::precedes(view, start, &CONTEXT) => Found::Nothing,
+            found => found,
+        }
+    }
+
+    fn triggers(&self) -> Triggers {
+        Triggers {
+            bytes: ByteSet::digits(),
+            is_number: true,
+        }
+    }
+
+    fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
+        Some(month_before(view, trigger).unwrap_or(trigger))
+    }
+
+    fn reach(&self) -> usize {
+        REACH
+    }
+}
+
+/// Where the month's name begins that stands before a day.
+fn month_before(view: &View<'_>, day: usize) -> Option<usize> {
+    let before = view.before(day, REACH + 4);
+    let name = before.trim_end_matches(' ').trim_end_matches('.');
+    if before.len() - name.len() > 3 || !before.ends_with(' ') {
+        return None;
+    }
+    let begin = name
+        .char_indices()
+        .rfind(|(_, char)| !char.is_alphabetic())
+        .map_or(0, |(at, char)| at + char.len_utf8());
+    is_month(&name[begin..]).then(|| day - before.len() + begin)
+}
+
+fn is_month(name: &str) -> bool {
+    let name = name.to_lowercase();
+    MONTHS.contains(&name.as_str())
+}
+
+/// A date, to its end.
+fn date(mut cursor: Cursor<'_, '_>) -> Step<usize> {
+    if cursor.peek()?.is_some_and(|char| !char.is_ascii_digit()) {
+        month(&mut cursor)?;
+        cursor.eat(|char| char == '.')?;
+        spaces(&mut cursor, 1)?;
+        day(&mut cursor)?;
+        ordinal(&mut cursor)?;
+        cursor.eat(|char| char == ',')?;
+        spaces(&mut cursor, 1)?;
+        return year(cursor);
+    }
+    let (first, length) = cursor.number(1, 8)?;
+    match length {
+        8 => {
+            let (year, month, day) = (first / 10_000, first / 100 % 100, first % 100);
+            if is_year(year) && is_day_of(month, day) {
+                return cursor.end();
+            }
+            Err(Found::Nothing)
+        }
+        4 if is_year(first) => {
+            let separator = cursor.expect(|char| matches!(char, '-' | '/' | '.'))?;
+            let (month, _) = cursor.number(1, 2)?;
+            cursor.expect(|char| char == separator)?;
+            let (day, _) = cursor.number(1, 2)?;
+            // A time may follow: `1980-03-12T00:00`.
+            if is_day_of(month, day) {
+                Ok(cursor.at)
+            } else {
+                Err(Found::Nothing)
+            }
+        }
+        1 | 2 if (1..=31).contains(&first) => {
+            if let Some(separator) = cursor.eat(|char| matches!(char, '-' | '/' | '.'))? {
+                let next = cursor.peek()?;
+                if next.is_some_and(|char| char.is_ascii_digit()) {
+                    let (second, _) = cursor.number(1, 2)?;
+                    if !is_day_of(second, first) && !is_day_of(first, second) {
+                        return Err(Found::Nothing);
+                    }
+                    cursor.expect(|char| char == separator)?;
+                    return short_year(cursor);
+                }
+                if separator == '-' {
+                    month(&mut cursor)?;
+                    cursor.expect(|char| char == '-')?;
+                    return year(cursor);
+                }
+            }
+            ordinal(&mut cursor)?;
+            spaces(&mut cursor, 1)?;
+            of(&mut cursor)?;
+            month(&mut cursor)?;
+            cursor.eat(|char| matches!(char, '.' | ','))?;
+            spaces(&mut cursor, 1)?;
+            of(&mut cursor)?;
+            year(cursor)
+        }
+        _ => Err(Found::Nothing),
+    }
+}
+
+fn spaces(cursor: &mut Cursor<'_, '_>, least: usize) -> Step<()> {
+    cursor.run(least, 2, |char| char == ' ').map(|_| ())
+}
+
+/// `of` and the like, and the space behind it.
+fn of(cursor: &mut Cursor<'_, '_>) -> Step<()> {
+    let start = cursor.at;
+    let word = cursor.run(0, MAX_MONTH, char::is_alphabetic)?;
+    if matches!(word, "of" | "de" | "do") {
+        spaces(cursor, 1)
+    } else {
+        cursor.at = start;
+        Ok(())
+    }
+}
+
+fn month(cursor: &mut Cursor<'_, '_>) -> Step<()> {
+    if is_month(cursor.run(3, MAX_MONTH, char::is_alphabetic)?) {
+        Ok(())
+    } else {
+        Err(Found::Nothing)
+    }
+}
+
+fn day(cursor: &mut Cursor<'_, '_>) -> Step<()> {
+    match cursor.number(1, 2)? {
+        (1..=31, _) => Ok(()),
+        _ => Err(Found::Nothing),
+    }
+}
+
+/// `st`, `nd`, `rd`, `th`, `er`, `º`, if one stands here.
+fn ordinal(cursor: &mut Cursor<'_, '_>) -> Step<()> {
+    let start = cursor.at;
+    let word = cursor.run(0, MAX_MONTH, char::is_alphabetic)?;
+    if !matches!(word, "" | "st" | "nd" | "rd" | "th" | "er" | "º") {
+        cursor.at = start;
+    }
+    Ok(())
+}
+
+/// A year of four digits, which ends the date.
+fn year(mut cursor: Cursor<'_, '_>) -> Step<usize> {
+    match cursor.number(4, 4)? {
+        (number, _) if is_year(number) => cursor.end(),
+        _ => Err(Found::Nothing),
+    }
+}
+
+/// A year of two or four digits, which ends the date.
+fn short_year(mut cursor: Cursor<'_, '_>) -> Step<usize> {
+    match cursor.number(2, 4)? {
+        (_, 2) => cursor.end(),
+        (number, 4) if is_year(number) => cursor.end(),
+        _ => Err(Found::Nothing),
+    }
+}
+
+fn is_year(number: u32) -> bool {
+    (1900..2100).contains(&number)
+}
+
+fn is_day_of(month: u32, day: u32) -> bool {
+    (1..=12).contains(&month) && (1..=31).contains(&day)
+}

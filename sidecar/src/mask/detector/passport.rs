@@ -1,0 +1,80 @@
+//! PASSPORT: numbers that a text calls a passport's, a little before them.
+//!
+//! A passport's number has up to nine letters and digits (ICAO Doc 9303 part 4, section 4.2.2.2:
+//! <https://www.icao.int/publications/doc-series/doc-9303>); those of all large issuers have at least six, four of them digits.
+
+use super::{
+    Detect, Found, Triggers,
+    context::{self, Word},
+    cursor::{Cursor, Step},
+};
+use crate::mask::{bytes::ByteSet, view::View};
+
+/// What says that a number is one.
+const CONTEXT: [Word; 7] = [
+    Word::Part("passport"),
+    Word::Part("reisepass"),
+    Word::Part("passeport"),
+    Word::Part("pasaporte"),
+    Word::Part("passaporto"),
+    Word::Part("passaporte"),
+    Word::Part("paspoort"),
+];
+
+const MIN: usize = 6;
+const MAX: usize = 9;
+const MIN_DIGITS: usize = 4;
+
+/// Finds numbers.
+pub(super) struct Passport;
+
+impl Detect for Passport {
+    fn at(&self, view: &View<'_>, start: usize) -> Found {
+        if !view.is_number_start(start) || view.is_escape(start) {
+            return Found::Nothing;
+        }
+        let found = match number(Cursor { view, at: start }) {
+            Ok(end) => Found::Value(end),
+            Err(found) => found,
+        };
+        match found {
+            Found::Nothing => Found::Nothing,
+            _ if !context::precedes(view, start, &CONTEXT) => Found::Nothing,
+            found => found,
+        }
+    }
+
+    fn triggers(&self) -> Triggers {
+        Triggers {
+            bytes: ByteSet::digits(),
+            is_number: true,
+        }
+    }
+
+    fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
+        let before = view.before(trigger, MAX).as_bytes();
+        let letters = before
+            .iter()
+            .rev()
+            .take_while(|byte| byte.is_ascii_alphanumeric())
+            .count();
+        let start = trigger - letters;
+        Some(start + usize::from(view.is_escape(start)))
+    }
+
+    fn reach(&self) -> usize {
+        MAX
+    }
+
+    fn normalize(&self, value: &str) -> String {
+        value.to_ascii_uppercase()
+    }
+}
+
+fn number(mut cursor: Cursor<'_, '_>) -> Step<usize> {
+    let run = cursor.run(MIN, MAX, |char| char.is_ascii_alphanumeric())?;
+    if run.bytes().filter(u8::is_ascii_digit).count() < MIN_DIGITS {
+        return Err(Found::Nothing);
+    }
+    cursor.end()
+}

@@ -1,0 +1,236 @@
+//! PHONE: numbers in international form (ITU-T E.164), and in the national forms of the regions that a policy names.
+//!
+//! International: `+`, a country code that is assigned (<https://www.itu.int/pub/T-SP-E.164D>), and as many digits as E.164 and the larger plans
+//! have. National: the lengths and first digits of each region's numbering plan. Digits may stand in groups, with one space, no-break space,
+//! hyphen, dot or slash between them, and with parentheses.
+
+use std::collections::BTreeSet;
+
+use postern_crds::egress_policy::Region;
+
+use super::{Detect, Found, Triggers};
+use crate::mask::{
+    bytes::ByteSet,
+    view::{Next, View},
+};
+
+/// E.164 section 6.2.1.
+const MAX_DIGITS: usize = 15;
+/// The shortest number with its country code: those of small islands.
+const MIN_INTERNATIONAL: usize = 8;
+/// The most characters between two digits: a parenthesis and what stands beside it.
+const MAX_SEPARATOR: usize = 2;
+
+/// Finds numbers.
+pub(super) struct Phone {
+    regions: Vec<Region>,
+}
+
+impl Phone {
+    pub(super) fn new(regions: &BTreeSet<Region>) -> Self {
+        Self {
+            regions: regions.iter().copied().collect(),
+        }
+    }
+}
+
+/// The digits so far, and after how many of them one of two groups ended.
+#[derive(Default)]
+struct Digits {
+    digits: [u8; MAX_DIGITS],
+    count: usize,
+    /// One bit a digit.
+    groups: u16,
+}
+
+impl Detect for Phone {
+    fn at(&self, view: &View<'_>, start: usize) -> Found {
+        let is_international = view.byte(start) == Some(b'+');
+        let is_begin = match view.byte(start) {
+            Some(b'+') => true,
+            Some(b'(' | b'0'..=b'9') => !self.regions.is_empty(),
+            _ => false,
+        };
+        if !is_begin || !view.is_number_start(start) || view.before(start, 1) == "+" {
+            return Found::Nothing;
+        }
+        let mut digits = Digits::default();
+        let mut best = None;
+        let mut at = start + usize::from(is_international);
+        if is_international && !matches!(view.next(at), Next::Char('1'..='9') | Next::Unknown) {
+            return Found::Nothing;
+        }
+        loop {
+            match view.next(at) {
+                Next::Unknown => return Found::Open,
+                Next::Char(char @ '0'..='9') => {
+                    if !digits.add(char as u8 - b'0') {
+                        break;
+                    }
+                    at += 1;
+                    continue;
+                }
+                _ => {}
+            }
+            let is_number = if is_international {
+                digits.is_international()
+            } else {
+                self.regions.iter().any(|region| digits.is_of(*region))
+            };
+            if is_number {
+                match view.is_free_after(at) {
+                    None => return Found::Open,
+                    Some(true) => best = Some(at),
+                    Some(false) => {}
+                }
+            }
+            match separator(view, at) {
+                None => return Found::Open,
+                Some(after) if after > at => {
+                    digits.groups |= 1 << digits.count;
+                    at = after;
+                }
+                Some(_) => break,
+            }
+        }
+        Found::value(best)
+    }
+
+    fn triggers(&self) -> Triggers {
+        let mut bytes = ByteSet::of([b'+']);
+        if !self.regions.is_empty() {
+            bytes.add(&ByteSet::digits());
+            bytes.add(&ByteSet::of([b'(']));
+        }
+        Triggers {
+            bytes,
+            is_number: true,
+        }
+    }
+
+    fn start(&self, _view: &View<'_>, trigger: usize) -> Option<usize> {
+        Some(trigger)
+    }
+
+    fn reach(&self) -> usize {
+        0
+    }
+
+    fn normalize(&self, value: &str) -> String {
+        value
+            .chars()
+            .filter(|char| char.is_ascii_digit() || *char == '+')
+            .collect()
+    }
+}
+
+/// The end of what may stand between two digits, or `at` where none follows. `None` where that is not known yet.
+fn separator(view: &View<'_>, at: usize) -> Option<usize> {
+    let mut after = at;
+    let mut has_parenthesis = false;
+    for count in 0..=MAX_SEPARATOR {
+        match view.next(after) {
+            Next::Unknown => return None,
+            Next::Char('0'..='9') if count < MAX_SEPARATOR || has_parenthesis => {
+                return Some(after);
+            }
+            Next::Char(char @ (' ' | '\u{a0}' | '-' | '.' | '/' | '(' | ')')) => {
+                has_parenthesis |= matches!(char, '(' | ')');
+                after += char.len_utf8();
+            }
+            _ => return Some(at),
+        }
+    }
+    Some(at)
+}
+
+impl Digits {
+    /// Whether there was room for one more.
+    fn add(&mut self, digit: u8) -> bool {
+        let has_room = self.count < MAX_DIGITS;
+        if has_room {
+            self.digits[self.count] = digit;
+            self.count += 1;
+        }
+        has_room
+    }
+
+    /// Whether these are the digits of a number with its country code. Some write the trunk's zero too: `+49 (0)30`.
+    fn is_international(&self) -> bool {
+        let code = |length: usize| {
+            self.digits[..length]
+                .iter()
+                .fold(0, |code, digit| code * 10 + u16::from(*digit))
+        };
+        let lengths = match (code(1), code(2), code(3)) {
+            (1 | 7, ..) => 11..=11,
+            (_, 33 | 34 | 31 | 61, _) => 11..=12,
+            (_, 44, _) => 9..=13,
+            (_, 91, _) => 12..=13,
+            (_, 39, _) => MIN_INTERNATIONAL..=13,
+            (_, two, _) if is_two(two) => MIN_INTERNATIONAL..=MAX_DIGITS,
+            (.., three) if is_three(three) => MIN_INTERNATIONAL..=MAX_DIGITS,
+            _ => return false,
+        };
+        lengths.contains(&self.count)
+    }
+
+    /// Whether these are the digits of a number as `region` writes it.
+    fn is_of(&self, region: Region) -> bool {
+        match (region, &self.digits[..self.count]) {
+            // <https://www.nanpa.com/numbering/about-north-american-numbering-plan>: NXX NXX XXXX; N is 2 to 9, N9X and N11 are no area codes and
+            // N11 is no office code. Groups are these three.
+            (Region::Us, [1, rest @ ..]) if rest.len() == 10 => {
+                is_american(rest) && self.has_groups(&[1, 4, 7])
+            }
+            (Region::Us, rest) => is_american(rest) && self.has_groups(&[3, 6]),
+            // <https://www.ofcom.org.uk/phones-and-broadband/phone-numbers/numbering-policy>: the National Telephone Numbering Plan, A1.
+            (Region::Gb, [0, 1..=3 | 5 | 7..=9, ..]) => matches!(self.count, 10 | 11),
+            // <https://www.bundesnetzagentur.de/DE/Fachthemen/Telekommunikation/Nummerierung/start.html>: up to 11 digits behind the zero.
+            (Region::De, [0, 1..=9, ..]) => matches!(self.count, 8..=12),
+            // <https://www.arcep.fr/la-regulation/grands-dossiers-thematiques-transverses/la-numerotation.html>
+            (Region::Fr, [0, 1..=9, ..]) => self.count == 10,
+            // <https://numeracionyoperadores.cnmc.es/>: nine digits, fixed ones with 8 and 9, mobile ones with 6 and 7.
+            (Region::Es, [6..=9, ..]) => self.count == 9,
+            // <https://www.mimit.gov.it/it/comunicazioni/servizi-alle-imprese/numerazione>: fixed ones with their zero, mobile ones with 3.
+            (Region::It, [0, 1..=9, ..]) => matches!(self.count, 8..=11),
+            (Region::It, [3, ..]) => matches!(self.count, 9 | 10),
+            // <https://wetten.overheid.nl/BWBR0010198/>: nine digits behind the zero.
+            (Region::Nl, [0, 1..=9, ..]) => self.count == 10,
+            // <https://www.acma.gov.au/numbering>: area codes 2, 3, 7 and 8, mobile ones with 4.
+            (Region::Au, [0, 2 | 3 | 4 | 7 | 8, ..]) => self.count == 10,
+            // <https://dot.gov.in/national-numbering-plan>: mobile ones with 6 to 9; fixed ones ten digits behind the zero.
+            (Region::In, [6..=9, ..]) => self.count == 10,
+            (Region::In, [0, 1..=9, ..]) => self.count == 11,
+            _ => false,
+        }
+    }
+
+    /// Whether the digits stand together, or in groups that end after these counts.
+    fn has_groups(&self, ends: &[usize]) -> bool {
+        let inside = self.groups & !1 & !(1 << self.count);
+        let allowed = ends.iter().fold(0, |bits, end| bits | 1 << end);
+        let last_two = &ends[ends.len() - 2..];
+        inside == 0 || (inside & !allowed == 0 && last_two.iter().all(|end| inside & 1 << end != 0))
+    }
+}
+
+fn is_american(digits: &[u8]) -> bool {
+    match digits {
+        [2..=9, b @ 0..=8, c, 2..=9, e, f, _, _, _, _] => (*b, *c) != (1, 1) && (*e, *f) != (1, 1),
+        _ => false,
+    }
+}
+
+/// Country codes of two digits.
+fn is_two(code: u16) -> bool {
+    matches!(code, 20 | 27 | 30..=34 | 36 | 39..=41 | 43..=49 | 51..=58 | 60..=66 | 81 | 82 | 84 | 86 | 90..=95 | 98)
+}
+
+/// Country codes of three digits, and those of services.
+fn is_three(code: u16) -> bool {
+    matches!(code,
+        211..=213 | 216 | 218 | 220..=269 | 290 | 291 | 297..=299 | 350..=359 | 370..=378 | 380..=383 | 385..=387 | 389 | 420 | 421 | 423
+        | 500..=509 | 590..=599 | 670 | 672..=683 | 685..=692 | 800 | 808 | 850 | 852 | 853 | 855 | 856 | 870 | 878 | 880..=883 | 886 | 888
+        | 960..=968 | 970..=977 | 979 | 992..=996 | 998)
+}

@@ -1,0 +1,84 @@
+//! US_SSN: social security numbers, `AAA-GG-SSSS`, with the same hyphen, space or dot between the groups; the nine digits alone where the text says
+//! before them what they are.
+//!
+//! No number has area 000, 666 or 900 to 999, group 00 or serial 0000: <https://www.ssa.gov/employer/randomization.html>.
+
+use super::{
+    Detect, Found, Triggers,
+    context::{self, Word},
+    cursor::{Cursor, Step},
+};
+use crate::mask::{bytes::ByteSet, view::View};
+
+/// What says that nine digits are a number.
+const CONTEXT: [Word; 3] = [
+    Word::Whole("ssn"),
+    Word::Part("social security"),
+    Word::Part("social_security"),
+];
+
+/// Finds numbers.
+pub(super) struct UsSsn;
+
+impl Detect for UsSsn {
+    fn at(&self, view: &View<'_>, start: usize) -> Found {
+        if !view.is_number_start(start) {
+            return Found::Nothing;
+        }
+        match read(Cursor { view, at: start }) {
+            Ok(end) => Found::Value(end),
+            Err(found) => found,
+        }
+    }
+
+    fn triggers(&self) -> Triggers {
+        Triggers {
+            bytes: ByteSet::digits(),
+            is_number: true,
+        }
+    }
+
+    fn start(&self, _view: &View<'_>, trigger: usize) -> Option<usize> {
+        Some(trigger)
+    }
+
+    fn reach(&self) -> usize {
+        0
+    }
+
+    fn normalize(&self, value: &str) -> String {
+        value.chars().filter(char::is_ascii_digit).collect()
+    }
+}
+
+fn read(mut cursor: Cursor<'_, '_>) -> Step<usize> {
+    let start = cursor.at;
+    let digits = |cursor: &mut Cursor<'_, '_>, count| {
+        let mut number = 0;
+        for _ in 0..count {
+            let digit = cursor.expect(|char| char.is_ascii_digit())?;
+            number = number * 10 + u32::from(digit as u8 - b'0');
+        }
+        if number == 0 {
+            return Err(Found::Nothing);
+        }
+        Ok(number)
+    };
+    if matches!(digits(&mut cursor, 3)?, 666 | 900..) {
+        return Err(Found::Nothing);
+    }
+    let separator = cursor.eat(|char| matches!(char, '-' | ' ' | '.'))?;
+    digits(&mut cursor, 2)?;
+    if cursor.eat(|char| Some(char) == separator)? != separator {
+        return Err(Found::Nothing);
+    }
+    digits(&mut cursor, 4)?;
+    if separator.is_none() && !context::precedes(cursor.view, start, &CONTEXT) {
+        return Err(Found::Nothing);
+    }
+    match cursor.view.is_number_end(cursor.at) {
+        Some(true) => Ok(cursor.at),
+        Some(false) => Err(Found::Nothing),
+        None => Err(Found::Open),
+    }
+}
