@@ -1,6 +1,8 @@
 //! Event streams of AWS: messages with a prelude, headers, a payload and two checksums
 //! (<https://smithy.io/2.0/aws/amazon-eventstream.html>).
 
+use std::ops::Range;
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use memchr::{memchr, memmem};
 
@@ -64,6 +66,11 @@ impl Messages {
                 self.held.clear();
             }
         }
+    }
+
+    /// Whether all that came was whole messages.
+    pub(crate) fn is_between(&self) -> bool {
+        self.held.is_empty() && !self.is_lost
     }
 
     /// Whether something was no message, or too long a one: nothing after it is read.
@@ -186,11 +193,40 @@ pub(crate) fn chunk_of(message: &Message<'_>) -> Option<Vec<u8>> {
     if message.header(":event-type") != Some("chunk") {
         return None;
     }
+    BASE64_STANDARD
+        .decode(&message.payload[chunk_in(message.payload)?])
+        .ok()
+}
+
+/// Where the base64 of a chunk stands.
+fn chunk_in(payload: &[u8]) -> Option<Range<usize>> {
     const BEFORE: &[u8] = b"\"bytes\":\"";
-    let at = memmem::find(message.payload, BEFORE)? + BEFORE.len();
-    let rest = &message.payload[at..];
-    let text = &rest[..memchr(b'"', rest)?];
-    BASE64_STANDARD.decode(text).ok()
+    let at = memmem::find(payload, BEFORE)? + BEFORE.len();
+    Some(at..at + memchr(b'"', &payload[at..])?)
+}
+
+/// The message that `bytes` are, with another payload.
+pub(crate) fn with_payload(bytes: &[u8], payload: &[u8]) -> Vec<u8> {
+    let headers = number(bytes, 4).map_or(0, |length| length as usize);
+    let headers = bytes.get(PRELUDE..PRELUDE + headers);
+    compose(headers.unwrap_or_default(), payload)
+}
+
+/// The message that `bytes` are, in which a model wrote `inner`.
+pub(crate) fn with_chunk(bytes: &[u8], inner: &[u8]) -> Vec<u8> {
+    let Ok(message) = Message::parse(bytes) else {
+        return Vec::new();
+    };
+    let Some(place) = chunk_in(message.payload) else {
+        return Vec::new();
+    };
+    let written = BASE64_STANDARD.encode(inner);
+    let payload = [
+        &message.payload[..place.start],
+        written.as_bytes(),
+        &message.payload[place.end..],
+    ];
+    compose(message.headers, &payload.concat())
 }
 
 /// The type of a header that is a string.
@@ -237,17 +273,22 @@ pub(crate) fn write(headers: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
         written.extend_from_slice(&length.to_be_bytes());
         written.extend_from_slice(value.as_bytes());
     }
+    compose(&written, payload)
+}
+
+/// A message of these headers, as they are written, and this payload.
+fn compose(headers: &[u8], payload: &[u8]) -> Vec<u8> {
     let big_endian = |length: usize| {
         u32::try_from(length)
-            .expect("our messages have a few hundred bytes")
+            .expect("messages that are kept have a million bytes at most, and ours a few hundred")
             .to_be_bytes()
     };
-    let total = PRELUDE + written.len() + payload.len() + TRAILER;
+    let total = PRELUDE + headers.len() + payload.len() + TRAILER;
     let mut message = Vec::with_capacity(total);
     message.extend_from_slice(&big_endian(total));
-    message.extend_from_slice(&big_endian(written.len()));
+    message.extend_from_slice(&big_endian(headers.len()));
     message.extend_from_slice(&crc32(&message).to_be_bytes());
-    message.extend_from_slice(&written);
+    message.extend_from_slice(headers);
     message.extend_from_slice(payload);
     message.extend_from_slice(&crc32(&message).to_be_bytes());
     message

@@ -5,6 +5,11 @@
 
 use memchr::memchr2;
 
+mod elements;
+pub(crate) mod walk;
+
+pub(crate) use elements::Elements;
+
 /// Deeper values are not looked into.
 const MAX_DEPTH: usize = 64;
 
@@ -46,6 +51,17 @@ pub(crate) enum Found<'a> {
 }
 
 impl<T: Copy> Paths<T> {
+    /// The root of the tree.
+    pub(crate) const ROOT: usize = 0;
+
+    /// The value that is looked for at a node.
+    pub(crate) fn value(&self, node: usize) -> Option<T> {
+        match self.nodes[node].takes {
+            Some(Take::Value(what)) => Some(what),
+            _ => None,
+        }
+    }
+
     /// Looks for values at `paths`, as in `choices.*.finish_reason`, and counts the text at `sizes`. `*` is every element of an
     /// array.
     pub(crate) fn new(
@@ -86,7 +102,8 @@ impl<T: Copy> Paths<T> {
         self.nodes[at].takes = Some(take);
     }
 
-    fn child(&self, node: usize, name: &[u8]) -> Option<usize> {
+    /// The node below `node` for a member's name, or for the elements of an array (`*`).
+    pub(crate) fn child(&self, node: usize, name: &[u8]) -> Option<usize> {
         let children = self.nodes[node].children.iter();
         children
             .clone()
