@@ -15,6 +15,7 @@ use postern_crds::{facts::Call, money::Usd, policy::RuleId, usage::Usage};
 use rustix::rand::GetRandomFlags;
 
 use crate::{
+    body::BodyError,
     error::Error,
     metrics::{LimitLabel, Metrics, RouteLabel},
     snapshot::{Binding, Snapshot},
@@ -45,6 +46,8 @@ pub struct Record<'a> {
     pub call: Option<&'a Call>,
     /// What it used, if it was a call that uses tokens and was answered.
     pub used: Option<&'a Used>,
+    /// What was masked in the answer.
+    pub masked: &'a [Masked],
     /// Status of the response, unless the caller left before.
     pub status: Option<u16>,
     /// Bytes of the request's body that were sent on.
@@ -79,6 +82,17 @@ pub struct Used {
     pub finish_reasons: Vec<String>,
 }
 
+/// What was masked in an answer, or would have been by a policy that only observes. Never the values.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Masked {
+    /// The name of a detector, pattern or dictionary, or `FIELD`.
+    pub name: String,
+    /// Whether it was masked, or counted alone.
+    pub applied: bool,
+    /// How often.
+    pub count: u64,
+}
+
 /// How a request ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -90,6 +104,8 @@ pub enum Outcome {
     UpstreamAborted,
     /// A limit was used up in the middle of a stream, and ended it.
     LimitEnded,
+    /// The response could not be masked any further, and was broken off.
+    Unmaskable,
 }
 
 impl Outcome {
@@ -100,6 +116,7 @@ impl Outcome {
             Self::ClientAborted => "client_aborted",
             Self::UpstreamAborted => "upstream_aborted",
             Self::LimitEnded => "limit_ended",
+            Self::Unmaskable => "unmaskable",
         }
     }
 }
@@ -141,6 +158,7 @@ pub(crate) struct Exchange {
     observed: Vec<Observed>,
     call: Option<Arc<Call>>,
     used: Option<Used>,
+    masked: Vec<Masked>,
     refusal: Option<Refusal>,
     allowed: bool,
     status: Option<u16>,
@@ -193,6 +211,7 @@ impl AccessLog {
             observed: Vec::new(),
             call: None,
             used: None,
+            masked: Vec::new(),
             refusal: None,
             allowed: false,
             status: None,
@@ -242,6 +261,11 @@ impl Exchange {
     /// What it used is known.
     pub(crate) fn used(&mut self, used: Used) {
         self.used = Some(used);
+    }
+
+    /// What was masked in its answer is known.
+    pub(crate) fn masked(&mut self, masked: Vec<Masked>) {
+        self.masked = masked;
     }
 
     /// It is about to be sent to the upstream.
@@ -341,9 +365,12 @@ impl Exchange {
         self.outcome == Outcome::Complete
     }
 
-    /// The upstream broke off in the middle of its response.
-    pub(crate) fn broke_off(&mut self, error: &hyper::Error) {
-        self.outcome = Outcome::UpstreamAborted;
+    /// The response broke off in the middle.
+    pub(crate) fn broke_off(&mut self, error: &BodyError) {
+        self.outcome = match error {
+            BodyError::Upstream(_) | BodyError::Encoding => Outcome::UpstreamAborted,
+            BodyError::Unmaskable => Outcome::Unmaskable,
+        };
         self.failure = Some(error.to_string());
     }
 

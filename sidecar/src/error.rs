@@ -9,6 +9,7 @@ use crate::{
     dialect::{Unreadable, encoding},
     limits::Exceeded,
     listener::HeadError,
+    mask::Unmaskable,
     proxy::{inject::Unsignable, path::PathError},
     token,
     upstream::{SendError, tls::TrustError},
@@ -95,6 +96,9 @@ pub(crate) enum Error {
     /// The certificate authorities of the credential cannot be used.
     #[error("the credential's certificate authorities cannot be used: {0}")]
     Trust(TrustError),
+    /// The answer cannot be masked.
+    #[error("the answer is not passed on: {0}")]
+    Unmaskable(#[from] Unmaskable),
     /// The upstream was not reached, or did not answer.
     #[error(transparent)]
     Upstream(#[from] SendError),
@@ -148,7 +152,8 @@ impl Error {
             | Self::PolicyFailed { .. }
             | Self::CredentialMissing
             | Self::CredentialUnusable
-            | Self::Trust(_) => StatusCode::FORBIDDEN,
+            | Self::Trust(_)
+            | Self::Unmaskable(_) => StatusCode::FORBIDDEN,
             Self::Token(failure) => match failure {
                 token::Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,
                 _ => StatusCode::BAD_GATEWAY,
@@ -196,6 +201,7 @@ impl Error {
             },
             Self::Token(_) => "token_unavailable",
             Self::Trust(_) => "trust_invalid",
+            Self::Unmaskable(_) => "unmaskable",
             Self::Upstream(error) => match error {
                 SendError::Refused { .. } => "address_refused",
                 SendError::Timeout => "upstream_timeout",
@@ -238,7 +244,8 @@ impl Error {
             | Self::CredentialMissing
             | Self::CredentialUnusable
             | Self::Unsignable(_)
-            | Self::Trust(_) => false,
+            | Self::Trust(_)
+            | Self::Unmaskable(_) => false,
         }
     }
 
@@ -337,6 +344,9 @@ impl Error {
                 "postern: the call is allowed, but the token server of credential {credential:?} of identity {identity} gave no access token: {failure}."
             ),
             Self::Trust(error) => format!("postern: the call is allowed, but {host} cannot be verified: the caBundle of credential {credential:?} {error}."),
+            Self::Unmaskable(why) => format!(
+                "postern: {host} answered {method} {path}, but the answer stays here: {why}. What a policy of identity {identity} masks could be in it."
+            ),
             Self::Upstream(error) => match error {
                 SendError::Refused { address, refusal } => format!(
                     "postern refuses to connect: {host} resolves to {address}, which is {refusal}. If that is meant, name the address itself as \

@@ -18,24 +18,9 @@ mod bundle;
 mod clock;
 mod dialect;
 mod error;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "what ends and edits streams comes with the next change"
-    )
-)]
 mod frame;
 mod limits;
 mod listener;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "bodies are masked with the next change"
-    )
-)]
 mod mask;
 mod meter;
 mod metrics;

@@ -1,7 +1,11 @@
 //! Finds in a text what a policy masks, and says what stands in its place.
 //!
 //! A [`Masker`] is what one identity's policies mask, compiled once a snapshot. A [`Text`] is one text's search, piece by piece: it hands out
-//! [`Edit`]s and leaves the text to who framed it. *The law:* however a text is split, its edits are those of the whole ([`mask`]).
+//! [`Edit`]s and leaves the text to who framed it. *The law:* however a text is split, its edits are those of the whole.
+//!
+//! A [`Masking`] is one answer's way through that. It cuts the answer into events ([`stream`]), the events into strings ([`json`]), and knows which
+//! of them are pieces of one text ([`channel`]); a string that is JSON itself is cut again ([`layer`]). Every change is mapped back to the bytes that
+//! it is about ([`map`]), so that all others pass as they came, and an event is let go once all of its text is settled.
 //!
 //! # Why it holds
 //!
@@ -16,11 +20,19 @@
 //! that stands there is that of the one with the earliest begin; of several that begin together that of the longest; of equal ones that of the
 //! first in the policy's table. What another one covers beyond it loses its text without a replacement, and is not counted.
 
+mod body;
 mod bytes;
+mod change;
+mod channel;
+mod counts;
 mod detector;
+mod json;
 mod lane;
+mod layer;
+mod map;
 mod masker;
 mod scan;
+mod stream;
 mod style;
 mod swallow;
 mod text;
@@ -29,9 +41,13 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use body::{Masking, Masks, Unmaskable};
 pub(crate) use masker::{ItemId, Masker};
+pub(crate) use stream::Unreadable;
 pub(crate) use style::SessionKey;
-pub(crate) use text::{Edit, Text, mask};
+#[cfg(test)]
+pub(crate) use text::mask;
+pub(crate) use text::{Edit, Text};
 
 /// How many bytes before a place a detector may look at. Kept of what was settled.
 const CONTEXT: usize = 96;

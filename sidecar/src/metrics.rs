@@ -89,6 +89,15 @@ pub(crate) struct CostLabels {
     pub(crate) currency: &'static str,
 }
 
+/// What is masked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct MaskLabels {
+    /// The name of a detector, pattern or dictionary, or `FIELD`.
+    pub(crate) detector: String,
+    /// The credential.
+    pub(crate) route: String,
+}
+
 /// One limit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct LimitLabel {
@@ -119,6 +128,8 @@ pub(crate) struct Metrics {
     pub(crate) access_tokens: Family<AccessTokenLabels, Counter>,
     pub(crate) canaries: Family<RouteLabel, Counter>,
     pub(crate) secret_echoes: Family<RouteLabel, Counter>,
+    pub(crate) masked: Family<MaskLabels, Counter>,
+    pub(crate) mask_observed: Family<MaskLabels, Counter>,
     pub(crate) denials: Family<DenialLabels, Counter>,
     pub(crate) observed: Family<DenialLabels, Counter>,
     pub(crate) tokens: Family<TokenLabels, Counter>,
@@ -157,6 +168,8 @@ impl Metrics {
             access_tokens: Family::default(),
             canaries: Family::default(),
             secret_echoes: Family::default(),
+            masked: Family::default(),
+            mask_observed: Family::default(),
             denials: Family::default(),
             observed: Family::default(),
             tokens: Family::default(),
@@ -212,6 +225,16 @@ impl Metrics {
             "secret_echo",
             "Secrets that an upstream sent back, and that were taken out",
             metrics.secret_echoes.clone(),
+        );
+        registry.register(
+            "masked",
+            "Values in answers that were masked",
+            metrics.masked.clone(),
+        );
+        registry.register(
+            "mask_observed",
+            "Values in answers that policies in mode Observe would have masked",
+            metrics.mask_observed.clone(),
         );
         registry.register("denials", "Requests denied", metrics.denials.clone());
         registry.register(

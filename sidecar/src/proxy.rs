@@ -14,6 +14,7 @@ use crate::{
     error::Error,
     limits::Limits,
     listener::HeadError,
+    mask::Masks,
     proxy::{authority::OwnNames, metering::Metering, path::NormalPath, policy::Subject},
     scrub::Scrubber,
     snapshot::Snapshot,
@@ -28,6 +29,7 @@ pub(crate) mod facts;
 pub(crate) mod headers;
 pub(crate) mod inject;
 mod limits;
+mod masking;
 pub(crate) mod metering;
 pub(crate) mod path;
 pub(crate) mod policy;
@@ -158,6 +160,9 @@ impl Proxy {
             &mut body,
         );
         headers::ask_for_plain_answer(&mut parts.headers);
+        if snapshot.masks.as_ref().is_some_and(Masks::enforce) {
+            headers::ask_for_all(&mut parts.headers);
+        }
         let mut target = target(&upstream_path, parts.uri.query(), &binding.route)?;
         let mut head = inject::Head {
             method: &parts.method,
@@ -194,6 +199,8 @@ impl Proxy {
             token.distrust();
         }
         headers::strip_response(response.headers_mut());
+        let decoder = masking::decoder(&snapshot, &mut response)?;
+        let (masked, dialect) = (Arc::clone(&snapshot), binding.route.dialect);
         let subject = metering::Subject {
             snapshot,
             binding,
@@ -204,9 +211,16 @@ impl Proxy {
             running,
         };
         let metering = Metering::new(subject, &mut response);
+        let masking = masking::of(&masked, dialect, &known.call, &mut response)?;
         let mut scrubber = Scrubber::new(injected.needles);
         scrubber.head(&mut response);
-        Ok((response, lease, Stages { metering, scrubber }))
+        let stages = Stages {
+            decoder,
+            metering,
+            masking,
+            scrubber,
+        };
+        Ok((response, lease, stages))
     }
 }
 

@@ -11,6 +11,7 @@ use postern_crds::{
 };
 
 use crate::{
+    mask::Masks,
     proxy::canary::Canaries,
     scrub::{Daily, Needles, Secrets},
     token,
@@ -29,6 +30,8 @@ pub(crate) struct Snapshot {
     pub(crate) revision: String,
     /// The policy.
     pub(crate) policy: Policy,
+    /// What is masked in answers, if anything is.
+    pub(crate) masks: Option<Masks>,
     /// What models cost.
     prices: Prices,
     routes: Vec<Route>,
@@ -126,6 +129,7 @@ impl Snapshot {
             namespace: bundle.namespace,
             name: bundle.identity,
             revision,
+            masks: Masks::new(compiled.policy.masks()),
             policy: compiled.policy,
             prices: compiled.prices,
             routes: compiled.routes,

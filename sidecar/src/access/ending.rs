@@ -7,7 +7,8 @@ use std::{
 
 use super::{Exchange, Record};
 use crate::metrics::{
-    CostLabels, DenialLabels, ModelLabel, RequestLabels, RouteLabel, TokenLabels, status_class,
+    CostLabels, DenialLabels, MaskLabels, ModelLabel, RequestLabels, RouteLabel, TokenLabels,
+    status_class,
 };
 
 /// Paths are cut to this many bytes in a line.
@@ -71,6 +72,18 @@ impl Exchange {
                     .map_or_else(String::new, ToString::to_string),
             };
             metrics.observed.get_or_create(&denial).inc();
+        }
+        for masked in record.masked {
+            let family = if masked.applied {
+                &metrics.masked
+            } else {
+                &metrics.mask_observed
+            };
+            let labels = MaskLabels {
+                detector: masked.name.clone(),
+                route: labels.route.clone(),
+            };
+            family.get_or_create(&labels).inc_by(masked.count);
         }
         self.count_use(record, &labels.route);
     }
@@ -155,6 +168,7 @@ impl Drop for Exchange {
             observed: &self.observed,
             call: self.call.as_deref(),
             used: self.used.as_ref(),
+            masked: &self.masked,
             status: self.status,
             bytes_in: self.sent.0.load(Ordering::Relaxed),
             bytes_out: self.received,
@@ -179,6 +193,13 @@ impl Drop for Exchange {
             .or(self.failure.as_deref());
         let observed = record.observed.first();
         let usage = record.used.map(|used| &used.usage);
+        let masked = |applied| {
+            let of = record
+                .masked
+                .iter()
+                .filter(|masked| masked.applied == applied);
+            Some(of.map(|masked| masked.count).sum::<u64>()).filter(|count| *count > 0)
+        };
         let model = self.asked_model().map(|model| cut(model, MAX_MODEL));
         // What speaks of the model has the names of OpenTelemetry's conventions for generative AI
         // (https://github.com/open-telemetry/semantic-conventions-genai), which has none for a cost.
@@ -207,6 +228,8 @@ impl Drop for Exchange {
             gen_ai.usage.reasoning.output_tokens = usage.map(|usage| usage.reasoning).filter(|count| *count > 0),
             usage_source = usage.map(|usage| usage.source.as_str()),
             cost_usd = record.used.and_then(|used| used.cost).map(tracing::field::display),
+            masked = masked(true),
+            mask_observed = masked(false),
             status = record.status,
             secret_echoes = Some(self.echoes).filter(|count| *count > 0),
             bytes_in = record.bytes_in,

@@ -1,4 +1,4 @@
-//! A response's body: frame by frame, never collected, metered on the way, and searched for the secret.
+//! A response's body: frame by frame, never collected; on the way it is decoded, metered, masked, and searched for the secret.
 
 use std::{
     pin::Pin,
@@ -11,6 +11,8 @@ use hyper::body::Incoming;
 
 use crate::{
     access::Exchange,
+    body::decode::{Broken, Decoder},
+    mask::{self, Masking},
     proxy::{
         headers,
         metering::{Metering, Passed},
@@ -38,8 +40,12 @@ enum Source {
 
 /// What a response passes, in this order.
 pub(crate) struct Stages {
+    /// Takes its encoding off, if it has one.
+    pub(crate) decoder: Option<Decoder>,
     /// Reads what it used.
     pub(crate) metering: Metering,
+    /// Takes out what the policies mask, or counts it, if there is anything.
+    pub(crate) masking: Option<Masking>,
     /// Takes the secret out. The last, so that nothing after it brings one back.
     pub(crate) scrubber: Scrubber,
 }
@@ -80,20 +86,83 @@ impl ResponseBody {
     }
 }
 
+/// Why a body breaks off.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    /// The upstream broke it off.
+    #[error(transparent)]
+    Upstream(#[from] hyper::Error),
+    /// It is not what its encoding says.
+    #[error("the answer is not what its Content-Encoding says")]
+    Encoding,
+    /// It cannot be masked any further.
+    #[error(
+        "the answer is not what its Content-Type says, or more of it would have to be held back than may be: it cannot be masked"
+    )]
+    Unmaskable,
+}
+
+impl From<Broken> for BodyError {
+    fn from(_: Broken) -> Self {
+        Self::Encoding
+    }
+}
+
+impl From<mask::Unreadable> for BodyError {
+    fn from(_: mask::Unreadable) -> Self {
+        Self::Unmaskable
+    }
+}
+
 impl Stages {
     /// What of `data` the caller gets now.
-    fn pass(&mut self, data: Bytes) -> Passed {
-        match self.metering.pass(data) {
-            Passed::More(data) => Passed::More(self.scrubber.push(data)),
-            Passed::Last(data, limit) => Passed::Last(self.scrubber.finish(data), limit),
-        }
+    fn pass(&mut self, data: Bytes) -> Result<Passed, BodyError> {
+        let data = match &mut self.decoder {
+            Some(decoder) => decoder.push(&data)?.into(),
+            None => data,
+        };
+        Ok(match self.metering.pass(data) {
+            Passed::More(data) => {
+                let data = self.masked(data)?;
+                Passed::More(self.scrubber.push(data))
+            }
+            Passed::Last(data, limit) => {
+                let data = self.masked_to_the_end(data)?;
+                Passed::Last(self.scrubber.finish(data), limit)
+            }
+        })
     }
 
     /// What was held back, once the upstream's body is over.
-    fn rest(&mut self) -> Option<Bytes> {
+    fn rest(&mut self) -> Result<Option<Bytes>, BodyError> {
+        if let Some(decoder) = &mut self.decoder {
+            decoder.finish()?;
+        }
         let rest = self.metering.rest().unwrap_or_default();
+        let rest = self.masked_to_the_end(rest)?;
         let rest = self.scrubber.finish(rest);
-        (!rest.is_empty()).then_some(rest)
+        Ok((!rest.is_empty()).then_some(rest))
+    }
+
+    fn masked(&mut self, data: Bytes) -> Result<Bytes, mask::Unreadable> {
+        match &mut self.masking {
+            Some(masking) => masking.push(data),
+            None => Ok(data),
+        }
+    }
+
+    fn masked_to_the_end(&mut self, data: Bytes) -> Result<Bytes, mask::Unreadable> {
+        match &mut self.masking {
+            Some(masking) => masking.finish(data),
+            None => Ok(data),
+        }
+    }
+
+    /// Whether the body may have another length than its upstream's.
+    fn changes_length(&self) -> bool {
+        self.decoder.is_some()
+            || self.masking.as_ref().is_some_and(Masking::changes_length)
+            || self.metering.changes_length()
     }
 }
 
@@ -102,48 +171,54 @@ impl Passing {
         &mut self,
         cx: &mut Context<'_>,
         exchange: &mut Exchange,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         while let Some((body, _)) = &mut self.body {
             let frame = match ready!(Pin::new(body).poll_frame(cx)) {
                 None => {
+                    let rest = match self.stages.rest() {
+                        Ok(rest) => rest,
+                        Err(error) => return break_off(error, exchange),
+                    };
                     self.body = None;
-                    if let Some(rest) = self.stages.rest() {
-                        return Poll::Ready(Some(Ok(Frame::data(rest))));
+                    match rest {
+                        None => break,
+                        Some(rest) => return Poll::Ready(Some(Ok(Frame::data(rest)))),
                     }
-                    break;
                 }
                 // The error is handed on, so that hyper breaks the caller's stream off too: a clean end would look like a whole answer. What is
                 // held back goes with it.
-                Some(Err(error)) => {
-                    exchange.broke_off(&error);
-                    return Poll::Ready(Some(Err(error)));
-                }
+                Some(Err(error)) => return break_off(error.into(), exchange),
                 Some(Ok(frame)) => frame,
             };
             match frame.into_data() {
                 Ok(data) => match self.stages.pass(data) {
                     // Held back. An upstream's empty frames need not go on either.
-                    Passed::More(data) if data.is_empty() => {}
-                    Passed::More(data) => return Poll::Ready(Some(Ok(Frame::data(data)))),
-                    Passed::Last(data, limit) => {
+                    Ok(Passed::More(data)) if data.is_empty() => {}
+                    Ok(Passed::More(data)) => return Poll::Ready(Some(Ok(Frame::data(data)))),
+                    Ok(Passed::Last(data, limit)) => {
                         // Nothing more of it is wanted: its connection is closed, or its stream on it.
                         self.body = None;
                         exchange.ended_by(&limit);
                         return Poll::Ready(Some(Ok(Frame::data(data))));
                     }
+                    Err(error) => return break_off(error, exchange),
                 },
                 Err(mut frame) => {
                     if let Some(trailers) = frame.trailers_mut() {
                         headers::strip_trailers(trailers);
+                        if self.stages.changes_length() {
+                            headers::forget_content(trailers);
+                        }
                         self.stages.scrubber.headers(trailers);
                     }
                     match self.stages.rest() {
-                        None => return Poll::Ready(Some(Ok(frame))),
-                        Some(rest) => {
+                        Ok(None) => return Poll::Ready(Some(Ok(frame))),
+                        Ok(Some(rest)) => {
                             self.trailers = Some(frame);
                             self.body = None;
                             return Poll::Ready(Some(Ok(Frame::data(rest))));
                         }
+                        Err(error) => return break_off(error, exchange),
                     }
                 }
             }
@@ -156,7 +231,7 @@ impl Passing {
             None => self.trailers.is_none(),
             Some((body, _)) => {
                 body.is_end_stream()
-                    && !self.stages.metering.changes_length()
+                    && !self.stages.changes_length()
                     && self.stages.scrubber.held() == 0
             }
         }
@@ -166,7 +241,7 @@ impl Passing {
         let Some((body, _)) = &self.body else {
             return SizeHint::default();
         };
-        if self.stages.metering.changes_length() {
+        if self.stages.changes_length() {
             return SizeHint::default();
         }
         // What is held back comes beside what is still to come; what takes a secret's place is as long as it.
@@ -180,14 +255,23 @@ impl Passing {
     }
 }
 
+/// The body is not polled after this, and is not over: its end was not seen.
+fn break_off(
+    error: BodyError,
+    exchange: &mut Exchange,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    exchange.broke_off(&error);
+    Poll::Ready(Some(Err(error)))
+}
+
 impl Body for ResponseBody {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BodyError;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         let frame = match &mut this.inner {
             Source::Own(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
@@ -235,7 +319,15 @@ impl Drop for ResponseBody {
         let Source::Upstream(passing) = &mut self.inner else {
             return;
         };
-        let Stages { metering, scrubber } = &mut passing.stages;
+        let Stages {
+            metering,
+            masking,
+            scrubber,
+            decoder: _,
+        } = &mut passing.stages;
+        if let Some(masking) = masking {
+            self.exchange.masked(masking.counts());
+        }
         if let Some(mut used) = metering.finish(self.exchange.is_complete()) {
             // The upstream's own words, which are logged.
             for word in used.model.iter_mut().chain(&mut used.finish_reasons) {

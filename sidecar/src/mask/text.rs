@@ -81,6 +81,7 @@ impl Text {
 }
 
 /// `text`, masked.
+#[cfg(test)]
 pub(crate) fn mask(masker: &Arc<Masker>, text: &str) -> String {
     let mut state = Text::new(Arc::clone(masker));
     let mut edits = Vec::new();
@@ -90,6 +91,7 @@ pub(crate) fn mask(masker: &Arc<Masker>, text: &str) -> String {
 }
 
 /// What the edits of all of `text` make of it.
+#[cfg(test)]
 fn apply(text: &str, edits: &[Edit]) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut done = 0;

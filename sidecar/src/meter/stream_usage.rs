@@ -2,12 +2,15 @@
 //! (<https://platform.openai.com/docs/api-reference/chat/create#chat-create-stream_options>). Here they are asked where the caller did not, and
 //! what that adds to the answer is taken out again, so that the caller sees what it would have seen.
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, header};
 use memchr::memmem;
 
-use crate::frame::{
-    members::{self, Member},
-    sse::{self, Blocks},
+use crate::{
+    frame::{
+        members::{self, Member},
+        sse::{self, Blocks},
+    },
+    proxy::headers,
 };
 
 #[cfg(test)]
@@ -109,16 +112,7 @@ impl UsageFilter {
         if is_encoded || !is_events {
             return None;
         }
-        for name in [
-            header::CONTENT_LENGTH,
-            header::ETAG,
-            HeaderName::from_static("content-md5"),
-            HeaderName::from_static("content-digest"),
-            HeaderName::from_static("digest"),
-            HeaderName::from_static("repr-digest"),
-        ] {
-            headers.remove(name);
-        }
+        headers::forget_content(headers);
         Some(Self {
             blocks: Blocks::new(MAX_EVENT),
         })

@@ -46,12 +46,35 @@ pub(crate) fn ask_for_plain_answer(headers: &mut HeaderMap) {
     );
 }
 
+/// Asks for all of an answer, and not for a part of it.
+pub(crate) fn ask_for_all(headers: &mut HeaderMap) {
+    headers.remove(header::RANGE);
+    headers.remove(header::IF_RANGE);
+}
+
 /// Takes out of a response what the caller must not get: hop-by-hop headers, `Alt-Svc`, which invites it to go around us, and anything
 /// that could be taken for an answer of ours.
 pub(crate) fn strip_response(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);
     headers.remove(header::ALT_SVC);
     remove_prefixes(headers, &[OURS]);
+}
+
+/// What a head says of the bytes of its body: their number, and digests of them.
+const CONTENT: [HeaderName; 6] = [
+    header::CONTENT_LENGTH,
+    header::ETAG,
+    HeaderName::from_static("content-md5"),
+    HeaderName::from_static("content-digest"),
+    HeaderName::from_static("digest"),
+    HeaderName::from_static("repr-digest"),
+];
+
+/// Takes out of a response's head, or its trailers, what is not true of a body that is changed on its way.
+pub(crate) fn forget_content(headers: &mut HeaderMap) {
+    for name in &CONTENT {
+        headers.remove(name);
+    }
 }
 
 /// Takes out of trailers what must not stand there (RFC 9110 section 6.5.1 forbids framing and routing), and our own names.

@@ -46,6 +46,8 @@ struct Route {
     failures: BTreeMap<&'static str, u64>,
     /// The upstream's own errors by status.
     errors: BTreeMap<u16, u64>,
+    /// What was masked in answers, by what found it.
+    masked: BTreeMap<String, u64>,
 }
 
 /// Calls that were denied alike.
@@ -69,11 +71,15 @@ impl Tally {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let credential = record.credential.unwrap_or_default();
         let route = counts.routes.entry(credential.to_owned()).or_default();
+        for masked in record.masked.iter().filter(|masked| masked.applied) {
+            *route.masked.entry(masked.name.clone()).or_default() += masked.count;
+        }
         if record.allowed {
             route.allowed += 1;
             let failure = match (record.reason, record.outcome) {
                 ("allowed" | "unenforced", Outcome::UpstreamAborted) => Some("upstream_broke_off"),
                 ("allowed" | "unenforced", Outcome::LimitEnded) => Some("limit_ended_the_stream"),
+                ("allowed" | "unenforced", Outcome::Unmaskable) => Some("unmaskable"),
                 ("allowed" | "unenforced", Outcome::Complete | Outcome::ClientAborted) => None,
                 (reason, _) => Some(reason),
             };
@@ -136,10 +142,11 @@ impl Counts {
             };
             let _ = writeln!(
                 text,
-                "  {credential}: {} allowed, {} denied{}",
+                "  {credential}: {} allowed, {} denied{}{}",
                 route.allowed,
                 route.denied,
-                route.troubles()
+                route.troubles(),
+                route.masks()
             );
         }
         for (denial, count) in &self.denials {
@@ -171,6 +178,7 @@ impl Counts {
                     "allowed": route.allowed,
                     "denied": route.denied,
                     "failures": route.failures,
+                    "masked": route.masked,
                     "upstreamErrors": route.errors.iter().map(|(status, count)| (status.to_string(), count)).collect::<BTreeMap<_, _>>(),
                 })
             })
@@ -204,6 +212,19 @@ impl Counts {
 impl Route {
     fn failed(&self) -> u64 {
         self.failures.values().sum::<u64>() + self.errors.values().sum::<u64>()
+    }
+
+    /// What was masked in answers, as in `; masked 2 EMAIL, 1 FIELD`.
+    fn masks(&self) -> String {
+        let masked = self
+            .masked
+            .iter()
+            .map(|(name, count)| format!("{count} {name}"));
+        let masked: Vec<String> = masked.collect();
+        if masked.is_empty() {
+            return String::new();
+        }
+        format!("; masked {}", masked.join(", "))
     }
 
     /// What allowed calls ran into, as in `; 2 upstream_timeout; 1 answered with 401`.
@@ -278,6 +299,7 @@ mod tests {
     use postern_crds::policy::RuleId;
 
     use super::*;
+    use crate::access::Masked;
 
     const ALLOWED: Record<'_> = Record {
         request_id: "1",
@@ -290,6 +312,7 @@ mod tests {
         observed: &[],
         call: None,
         used: None,
+        masked: &[],
         status: Some(200),
         bytes_in: 1,
         bytes_out: 1,
@@ -417,6 +440,29 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("openai: 4 allowed, 0 denied; 1 upstream_broke_off; 1 upstream_tls; 1 answered with 401\n"), "{text}");
+    }
+
+    #[test]
+    fn what_was_masked_is_told_by_what_found_it() {
+        let masked = |name: &str, applied, count| Masked {
+            name: name.to_owned(),
+            applied,
+            count,
+        };
+        let masked = [
+            masked("EMAIL", true, 2),
+            masked("FIELD", true, 1),
+            masked("PHONE", false, 9),
+        ];
+        let record = || Record {
+            masked: &masked,
+            ..ALLOWED
+        };
+        let text = text(&[record(), record()]);
+        assert!(
+            text.contains("openai: 2 allowed, 0 denied; masked 4 EMAIL, 2 FIELD\n"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod golden;
 mod inject;
 mod lifecycle;
 mod limits;
+mod mask;
 mod process;
 mod scrub;
 mod secrecy;
