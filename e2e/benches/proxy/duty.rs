@@ -20,6 +20,8 @@ pub(crate) enum Duty {
     RefuseBody { member: &'static str, value: Value },
     /// To ask streams what they use.
     AskUsage,
+    /// To mask an address that comes in a stream, in pieces.
+    Mask,
     /// To count tokens and money; where it tells them.
     CountUsage(SocketAddr),
 }
@@ -70,6 +72,11 @@ pub(crate) async fn check(
                     .with_context(|| format!("{member} {value}"))?;
             }
             Duty::AskUsage => ensure!(asked != Some(false), "a stream was not asked what it uses"),
+            Duty::Mask => {
+                let (status, body) = entrant.way.ask(PATH, fixture.telling()).await?;
+                ensure!(status == 200, "a stream is answered {status}");
+                fixture.check_masked(&body)?;
+            }
             Duty::CountUsage(admin) => sidecar::check_counts(*admin, used)?,
         }
     }

@@ -17,7 +17,7 @@ use crate::load::Way;
 use crate::machine::Cores;
 use crate::measure::Entrant;
 use crate::names::{
-    DIRECT, ENVOY, LITELLM, NGINX, OTHER, PORTKEY, T0, T1, T1_HTTP2, T2, is_wanted,
+    DIRECT, ENVOY, LITELLM, NGINX, OTHER, PORTKEY, T0, T1, T1_HTTP2, T2, T3, is_wanted,
 };
 use crate::peers::{Peers, envoy, litellm, nginx, portkey};
 use crate::proxy::Proxy;
@@ -73,6 +73,7 @@ pub(crate) fn prepare(
         (T1, Some(&programs.sidecar), Tier::One, "http/1.1"),
         (T1_HTTP2, Some(&programs.sidecar), Tier::One, "h2"),
         (T2, Some(&programs.sidecar), Tier::Two, "http/1.1"),
+        (T3, Some(&programs.sidecar), Tier::Three, "http/1.1"),
         (OTHER, programs.against.as_ref(), Tier::Two, "http/1.1"),
     ];
     for (name, program, tier, protocol) in ours {
@@ -155,17 +156,22 @@ fn of_others(
 }
 
 fn duties_of(tier: Tier, proxy: &Proxy) -> Vec<Duty> {
-    match tier {
-        Tier::Zero => Vec::new(),
-        Tier::One => vec![Duty::RefusePath],
-        Tier::Two => vec![
-            Duty::RefusePath,
+    let mut duties = Vec::new();
+    if tier >= Tier::One {
+        duties.push(Duty::RefusePath);
+    }
+    if tier >= Tier::Two {
+        duties.extend([
             Duty::AskUsage,
             Duty::CountUsage(proxy.ready.0),
             refuse("model", "gpt-5"),
             refuse("max_tokens", 4000),
-        ],
+        ]);
     }
+    if tier >= Tier::Three {
+        duties.push(Duty::Mask);
+    }
+    duties
 }
 
 fn refuse(member: &'static str, value: impl Into<serde_json::Value>) -> Duty {

@@ -54,6 +54,8 @@ pub(crate) struct Fixture {
     json: Call,
     large: Call,
     sse: Call,
+    /// A call whose answer tells somebody's address.
+    telling: Call,
 }
 
 impl Fixture {
@@ -67,7 +69,8 @@ impl Fixture {
             placeholder,
             json: Call::in_one_piece(Kind::Json)?,
             large: Call::in_one_piece(Kind::Large)?,
-            sse: Call::by_events()?,
+            sse: Call::by_events(&events::WORDS, false)?,
+            telling: Call::by_events(&events::TELLING, true)?,
         })
     }
 
@@ -78,6 +81,18 @@ impl Fixture {
             Kind::Large => &self.large,
             Kind::Sse => &self.sse,
         }
+    }
+
+    /// The request of the call whose answer tells somebody's address.
+    pub(crate) fn telling(&self) -> &[u8] {
+        &self.telling.request
+    }
+
+    /// Fails unless `body` is the answer to it with the address masked, and nothing else.
+    pub(crate) fn check_masked(&self, body: &[u8]) -> Result<()> {
+        let content = meaning::content_of_events(body)?;
+        ensure!(content == events::MASKED, "masked, it says {content:?}");
+        Ok(())
     }
 
     /// What the provider answers to a request that came over an entrant of this `fidelity`.
@@ -110,7 +125,7 @@ impl Fixture {
                 .any(|value| contains(value.as_bytes(), placeholder)),
             "the caller's placeholder"
         );
-        let mut calls = [&self.json, &self.large, &self.sse].into_iter();
+        let mut calls = [&self.json, &self.large, &self.sse, &self.telling].into_iter();
         let found = match fidelity {
             Fidelity::Bytes => calls.find_map(|call| call.answer_to(body)),
             Fidelity::Meaning => {

@@ -47,7 +47,8 @@ const RATE: u32 = 1_000;
 
 /// Measures the sidecar beside nginx, Envoy, LiteLLM and Portkey.
 ///
-/// T0 allows all and puts the key in; T1 allows a path; T2 also reads the call, decides by what it says, and counts usage, cost and limits.
+/// T0 allows all and puts the key in; T1 allows a path; T2 also reads the call, decides by what it says, and counts usage, cost and limits; T3 also
+/// masks personal data and keys in answers.
 #[derive(Parser)]
 #[command(
     name = "cargo bench -p postern-e2e --",

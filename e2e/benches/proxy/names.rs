@@ -10,6 +10,8 @@ pub(crate) const T0: &str = "sidecar T0";
 pub(crate) const T1: &str = "sidecar T1";
 /// The second: facts, rule, usage, cost, limits.
 pub(crate) const T2: &str = "sidecar T2";
+/// The third: and answers are masked.
+pub(crate) const T3: &str = "sidecar T3";
 /// The first, with HTTP/2 to the provider.
 pub(crate) const T1_HTTP2: &str = "sidecar-h2 T1";
 /// Another build of the sidecar, second tier.
@@ -18,13 +20,14 @@ pub(crate) const LITELLM: &str = "litellm";
 pub(crate) const PORTKEY: &str = "portkey";
 
 /// All that can be asked for.
-pub(crate) const WORDS: [&str; 9] = [
+pub(crate) const WORDS: [&str; 10] = [
     "nginx",
     "envoy",
     "sidecar",
     "t0",
     "t1",
     "t2",
+    "t3",
     "sidecar-h2",
     "litellm",
     "portkey",

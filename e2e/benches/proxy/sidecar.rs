@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail, ensure};
 use postern_crds::{
     bundle::{self, Bundle},
+    egress_policy::Detector,
     names::BUNDLE_KEY,
 };
 use postern_e2e::{step, until};
@@ -30,6 +31,8 @@ pub(crate) enum Tier {
     One,
     /// And what the call says is: model, operation, an expression over its facts; what it uses and costs is counted, against three limits.
     Two,
+    /// And all kinds of personal data and keys that it knows are masked in answers.
+    Three,
 }
 
 /// Builds the program of the image and returns its path.
@@ -149,11 +152,15 @@ fn policy(tier: Tier) -> Value {
             {"name": "spend", "scope": "Pod", "spend": "1000000", "currency": "USD", "per": "24h"},
         ]);
     }
-    json!({
+    let mut policy = json!({
         "targetRefs": [{"kind": "AgentIdentity", "name": IDENTITY}],
         "rules": [rule],
         "limits": limits,
-    })
+    });
+    if tier >= Tier::Three {
+        policy["response"] = json!({"mask": {"detectors": Detector::ALL}});
+    }
+    policy
 }
 
 /// Fails unless a sidecar of the second tier that was just started counts the tokens that were `used`, and knows what they cost. `admin` is where

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::Report;
 use crate::fixture::Kind;
 use crate::measure::{Run, Stage};
-use crate::names::{NGINX, T0, T1, T1_HTTP2, T2};
+use crate::names::{NGINX, T0, T1, T1_HTTP2, T2, T3};
 
 /// The first tier's added p99 is at most this many times nginx's, in calls of one piece.
 const ADDED_P99_FACTOR: f64 = 1.2;
@@ -13,6 +13,8 @@ const ADDED_P99_FACTOR: f64 = 1.2;
 const MORE_P99_US: f64 = 50.0;
 /// The second tier's processor time for a call of one piece, of the whole process.
 const T2_CPU_US: f64 = 80.0;
+/// The third tier's processor time for a stream is at most this many times the second's.
+const MASK_FACTOR: f64 = 1.1;
 /// Goals for the process: when nothing was asked of it yet, and whatever is.
 const RSS_IDLE_MIB: f64 = 12.0;
 const RSS_PEAK_MIB: f64 = 32.0;
@@ -55,12 +57,13 @@ impl Report<'_> {
             let what = "T2's processor time for a call of 1 KiB";
             goals.push(at_most(what, T2_CPU_US, "µs", time.median));
         }
+        goals.extend(self.masks_on_streams());
         let limits = [
             ("RSS idle", RSS_IDLE_MIB, "MiB"),
             ("RSS with 128 streams", RSS_PEAK_MIB, "MiB"),
             ("start to ready", START_TO_READY_MS, "ms"),
         ];
-        for tier in [T1, T2] {
+        for tier in [T1, T2, T3] {
             let measured = [
                 self.lives(tier, |life| life.rss_idle_mib),
                 self.lives(tier, |life| life.rss_peak_mib),
@@ -115,12 +118,27 @@ impl Report<'_> {
         })
     }
 
+    fn masks_on_streams(&self) -> Option<Goal> {
+        let stage = self.stage(Kind::Sse, true, false)?;
+        let [second, third] =
+            [T2, T3].map(|tier| self.runs(tier, stage, |run| run.cpu_us_per_call));
+        let (second, third) = (second?.median, third?.median);
+        Some(Goal {
+            goal: format!("T3's processor time for a stream at most T2's × {MASK_FACTOR}"),
+            measured: format!(
+                "{third:.0} µs against {second:.0} µs, × {:.2}",
+                third / second
+            ),
+            met: third <= second * MASK_FACTOR,
+        })
+    }
+
     fn without_waiting(&self) -> Goal {
         let waits = self
             .rounds
             .iter()
             .flat_map(|round| &round.runs)
-            .filter(|run| [T0, T1, T2, T1_HTTP2].contains(&run.entrant) && run.connections == 1)
+            .filter(|run| [T0, T1, T2, T3, T1_HTTP2].contains(&run.entrant) && run.connections == 1)
             .filter(|run: &&Run| {
                 NAGLE_US.contains(&run.latency_us.p99) || NAGLE_US.contains(&run.latency_us.p999)
             })

@@ -25,7 +25,7 @@ const DUTIES: &str = "\
 <li><b>nginx</b>, <b>envoy</b>, <b>sidecar T1</b>: one path and method allowed, the caller's credentials taken off, the provider's key put in, \
 the provider's certificate verified, its connections kept, a line of log for each call. <b>T0</b> is the sidecar with a rule that allows all.</li>\
 <li><b>sidecar T2</b>: and the call is read; model, operation and an expression over its facts (<code>request.maxTokens &lt;= 2000 &amp;&amp; \
-size(request.tools) &lt; 8</code>) decide; usage and cost are counted, against limits of requests, tokens and money.</li>\
+size(request.tools) &lt; 8</code>) decide; usage and cost are counted, against limits of requests, tokens and money. <b>T3</b>: and all kinds of personal data and keys that it knows are masked in answers.</li>\
 <li><b>litellm</b>: as T2 without a list of paths; the expression is a hook in Python. <b>portkey</b>: the call is read, one model allowed, the key \
 is put in; it counts nothing and has no limits. Both write bodies anew; what they say is compared, not their bytes.</li>\
 </ul>";
