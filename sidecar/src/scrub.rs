@@ -6,8 +6,8 @@
 //!
 //! What is found: the secret as it is, in base64 (wherever in the encoded text it begins; both alphabets) and in hexadecimal digits of any case;
 //! each of these with any of its bytes written as an [escape] of a URL, of JSON or of HTML, in any mixture, up to three inside one another. What is
-//! not: base64 with line ends in it, or twice; a secret in pieces; anything under a compression that is not taken off before; and secrets of fewer than
-//! [`MIN_SECRET`](needles::MIN_SECRET) bytes.
+//! not: base64 with line ends in it, or twice; a secret in pieces, as by ranges; anything under a compression that is not taken off before; and secrets
+//! of fewer than [`MIN_SECRET`](needles::MIN_SECRET) bytes.
 //!
 //! What takes its place is as long as it: the placeholder, cut or filled up with `-`. So all that tells a length stays true, whether that is
 //! `Content-Length`, `Content-Range`, or a frame inside the body that nobody here reads.

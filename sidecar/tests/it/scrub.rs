@@ -1,6 +1,6 @@
 //! An upstream that sends the credential back, in every place and every form, and a caller that does not get it.
 
-use std::{fmt::Write as _, sync::Mutex};
+use std::{fmt::Write as _, io::Write as _, sync::Mutex};
 
 use aws_lc_rs::hmac;
 use base64::{
@@ -541,5 +541,49 @@ async fn alerts_are_about_metrics_that_there_are_before_anything_happened() {
         let series = metrics.lines().find(|line| line.starts_with(name));
         let series = series.unwrap_or_else(|| panic!("{name} is not in {metrics}"));
         assert!(series.ends_with(" 0"), "{series}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_under_a_compression_that_nobody_asked_for_is_replaced() {
+    for encoding in ["gzip", "deflate"] {
+        let upstream = Upstream::answering(Protocol::Http1, move |_, _| {
+            let page = json!({"you": "sent", "key": KEY}).to_string();
+            let (level, bytes) = (flate2::Compression::default(), Vec::new());
+            let compressed = if encoding == "gzip" {
+                let mut encoder = flate2::write::GzEncoder::new(bytes, level);
+                encoder.write_all(page.as_bytes()).unwrap();
+                encoder.finish()
+            } else {
+                let mut encoder = flate2::write::ZlibEncoder::new(bytes, level);
+                encoder.write_all(page.as_bytes()).unwrap();
+                encoder.finish()
+            };
+            // Byte by byte, so that the secret comes in pieces.
+            let (sender, body) = stream();
+            for byte in compressed.unwrap() {
+                sender.send(Ok(Frame::data(vec![byte].into()))).unwrap();
+            }
+            Response::builder()
+                .header("content-encoding", encoding)
+                .body(body)
+                .unwrap()
+        })
+        .await;
+        let sidecar = serve(&upstream).await;
+        for protocol in [Protocol::Http1, Protocol::Http2] {
+            let mut client = client(&sidecar, protocol).await;
+            let request = client
+                .request("GET", "/openai/v1/a")
+                .header("accept-encoding", "gzip, deflate")
+                .body(full(""))
+                .unwrap();
+            let answer = client.send(request).await;
+            assert_eq!(answer.header("content-encoding"), None);
+            let key = answer.json()["key"].as_str().unwrap().to_owned();
+            assert!(is_clean(&key, KEY), "{encoding}: {key}");
+            let seen = upstream.seen().pop().unwrap();
+            assert_eq!(seen.header("accept-encoding"), Some("identity"));
+        }
     }
 }
