@@ -253,7 +253,7 @@ pub struct StoreRef {
     #[schemars(length(min = 1, max = 512), regex(pattern = STORE_PATH))]
     #[x_kube(validation = ("!self.split('/').exists(segment, segment in ['.', '..'])", "the path must have no '.' and '..' segments"))]
     pub path: String,
-    /// The member of what is there. Without it, all of it as one JSON document, as `awsSigV4` and `gcpServiceAccount` take it.
+    /// The member of what is there. Without it, all of it: a text, or one JSON document as `awsSigV4` and `gcpServiceAccount` take it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[!-~]+$"))]
     pub key: Option<String>,

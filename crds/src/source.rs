@@ -101,6 +101,14 @@ impl Shape {
             Self::Text
         }
     }
+
+    /// Whether it is a JSON document of several members.
+    pub fn is_document(self) -> bool {
+        match self {
+            Self::AwsKeys | Self::GcpKey => true,
+            Self::Text | Self::UserAndPassword | Self::Cookie | Self::Key(_) => false,
+        }
+    }
 }
 
 /// Whether the value of [`ALLOW_IDENTITY_ANNOTATION`](crate::names::ALLOW_IDENTITY_ANNOTATION) has `identity` or `*` among its

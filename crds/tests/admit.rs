@@ -117,3 +117,21 @@ fn cases_have_names_of_their_own() {
         );
     }
 }
+
+#[test]
+fn every_example_of_a_store_has_a_meaning() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/stores");
+    let mut count = 0;
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let store: CredentialStore = yaml::from_str(&text).unwrap();
+        assert_eq!(credential_store::check(&store.spec), Ok(()), "{path:?}");
+        assert!(
+            text.contains("# Tested: ") && text.contains("Not tested: "),
+            "{path:?}"
+        );
+        count += 1;
+    }
+    assert!(count > 0);
+}

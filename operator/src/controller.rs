@@ -173,6 +173,7 @@ impl Lead {
         let stores = Arc::new(Stores::new(
             self.client.clone(),
             self.own.clone(),
+            self.metrics.clone(),
             self.reads_stores.then(|| known.clone()),
         ));
         let (works, readers): (Vec<_>, Vec<Readers>) = scopes

@@ -10,6 +10,7 @@ mod document;
 mod failure;
 #[cfg(test)]
 mod fixtures;
+mod http;
 mod https;
 pub mod kubernetes;
 mod own;

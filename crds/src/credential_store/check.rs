@@ -7,9 +7,10 @@ use regex_lite::Regex;
 
 use super::{
     CredentialStoreSpec,
+    http::{HttpStore, POINTER, StoreHeader, URL},
     vault::{ADDRESS, MOUNT, VaultAuth, VaultStore},
 };
-use crate::violation::Violation;
+use crate::{agent_identity::CONNECTION_HEADERS, violation::Violation};
 
 /// First segments of mounts that tell of the operator's own login: a source that reads there would hand it to an agent.
 const OWN_MOUNTS: [&str; 4] = ["sys", "auth", "cubbyhole", "identity"];
@@ -21,15 +22,17 @@ const OWN_MOUNTS: [&str; 4] = ["sys", "auth", "cubbyhole", "identity"];
 pub fn check(spec: &CredentialStoreSpec) -> Result<(), Vec<Violation>> {
     let CredentialStoreSpec {
         vault,
+        http,
         tls,
         allowed_namespaces,
     } = spec;
     let mut found = Vec::new();
-    match vault {
-        Some(store) => self::vault("spec.vault", store, &mut found),
-        None => found.push(Violation::new(
+    match (vault, http) {
+        (Some(store), None) => self::vault("spec.vault", store, &mut found),
+        (None, Some(store)) => self::http("spec.http", store, &mut found),
+        (None, None) | (Some(_), Some(_)) => found.push(Violation::new(
             "spec",
-            "set exactly one kind of store: vault",
+            "set exactly one kind of store: vault, http",
         )),
     }
     if let Some(tls) = tls
@@ -129,10 +132,76 @@ fn vault(at: &str, store: &VaultStore, found: &mut Vec<Violation>) {
     }
 }
 
+fn http(at: &str, store: &HttpStore, found: &mut Vec<Violation>) {
+    let HttpStore {
+        url,
+        headers,
+        value,
+        encoding: _,
+        version,
+    } = store;
+    let mut wrong =
+        |member: &str, message: &str| found.push(Violation::new(format!("{at}.{member}"), message));
+    if !is_url(url) {
+        wrong(
+            "url",
+            "must be https://host/… with nothing but {path}, {key} and {version} in braces",
+        );
+    }
+    if !is_pointer(value) || !version.as_deref().is_none_or(is_pointer) {
+        wrong(
+            "value",
+            "value and version must be JSON pointers, as in /data/value",
+        );
+    }
+    for header in headers {
+        let StoreHeader {
+            name,
+            value,
+            secret,
+            prefix,
+        } = header;
+        if value.is_some() == secret.is_some() {
+            wrong("headers", "set exactly one of value and secret");
+        }
+        if prefix.is_some() && secret.is_none() {
+            wrong("headers", "prefix goes with secret only");
+        }
+        let texts = [value, prefix].into_iter().flatten();
+        let are_plain = texts
+            .clone()
+            .all(|text| text.bytes().all(|b| (b' '..=b'~').contains(&b)));
+        if name.parse::<::http::HeaderName>().is_err() || !are_plain {
+            wrong(
+                "headers",
+                "names and values of headers are of printable ASCII characters",
+            );
+        }
+        if CONNECTION_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
+            wrong(
+                "headers",
+                "this header belongs to the connection or the body and cannot carry a credential",
+            );
+        }
+    }
+}
+
+fn is_url(url: &str) -> bool {
+    static PATTERN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(URL).expect("a constant pattern"));
+    PATTERN.is_match(url) && url.replace(['{', '}'], "").parse::<::http::Uri>().is_ok()
+}
+
+fn is_pointer(pointer: &str) -> bool {
+    static PATTERN: LazyLock<Regex> =
+        LazyLock::new(|| Regex::new(POINTER).expect("a constant pattern"));
+    PATTERN.is_match(pointer)
+}
+
 fn is_address(address: &str) -> bool {
     static PATTERN: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(ADDRESS).expect("a constant pattern"));
-    PATTERN.is_match(address) && address.parse::<http::Uri>().is_ok()
+    PATTERN.is_match(address) && address.parse::<::http::Uri>().is_ok()
 }
 
 fn is_mount(path: &str) -> bool {
@@ -215,5 +284,55 @@ mod tests {
         );
         assert!(!spec.allows(&labelled));
         assert_eq!(places(&spec), ["spec.allowedNamespaces"]);
+    }
+
+    #[test]
+    fn a_url_has_its_placeholders_after_the_host_and_no_others() {
+        let places = |url: &str, value: &str| {
+            let spec = format!("{{http: {{url: '{url}', value: '{value}'}}}}");
+            places(&crate::yaml::from_str(&spec).unwrap())
+        };
+        for url in [
+            "https://s.corp/v1/{path}?name={key}&v={version}",
+            "https://s.corp:8443",
+            "https://s.corp/",
+        ] {
+            assert_eq!(places(url, "/data/{key}"), [""; 0], "{url}");
+        }
+        for url in [
+            "http://s.corp/{path}",
+            "https://{path}.corp/",
+            "https://s.corp{path}",
+            "https://s.corp/{name}",
+            "https://s.corp/{path",
+            "https://me:pw@s.corp/",
+            "https://s.corp/#{path}",
+        ] {
+            assert_eq!(places(url, "/data/{key}"), ["spec.http.url"], "{url}");
+        }
+        for pointer in ["", "data", "/", "/a//b"] {
+            let found = places("https://s.corp/{path}", pointer);
+            assert_eq!(found, ["spec.http.value"], "{pointer}");
+        }
+    }
+
+    #[test]
+    fn a_header_has_one_value_and_belongs_to_nobody_else() {
+        for (header, is_right) in [
+            (
+                "{name: Authorization, secret: {name: s, key: k}, prefix: 'Bearer '}",
+                true,
+            ),
+            ("{name: X-Version, value: '1'}", true),
+            ("{name: X-Version}", false),
+            ("{name: X-Version, value: '1', prefix: a}", false),
+            ("{name: Host, value: other.corp}", false),
+            ("{name: 'X Y', value: '1'}", false),
+        ] {
+            let spec =
+                format!("{{http: {{url: 'https://s.corp/', value: /a, headers: [{header}]}}}}");
+            let spec = crate::yaml::from_str(&spec).unwrap();
+            assert_eq!(check(&spec).is_ok(), is_right, "{header}");
+        }
     }
 }

@@ -8,7 +8,6 @@ use crate::{
     agent_identity::{Credential, STORE_PATH, Source},
     names::is_label,
     provider,
-    source::Shape,
     violation::Violation,
 };
 
@@ -103,13 +102,6 @@ pub(super) fn combination(at: &str, credential: &Credential) -> Vec<Violation> {
     let Source { secret, store } = &credential.source;
     if secret.is_some() == store.is_some() {
         wrong("source", "set exactly one source: secret, store");
-    }
-    let takes_a_document = matches!(Shape::of(credential), Shape::AwsKeys | Shape::GcpKey);
-    if store.as_ref().is_some_and(|store| store.key.is_none()) && !takes_a_document {
-        wrong(
-            "source.store.key",
-            "name the member that is the secret; only awsSigV4 and gcpServiceAccount take a whole document",
-        );
     }
     if let Some(store) = store
         && !is_store_path(&store.path)

@@ -10,6 +10,7 @@ mod bao;
 #[expect(dead_code, reason = "it has more than is asked here")]
 mod cluster;
 mod jwt;
+mod review;
 mod setting;
 
 use anyhow::Result;
@@ -18,6 +19,7 @@ use serde_json::json;
 use self::{
     bao::Bao,
     cluster::{bundle, bundled_secret, ready, until},
+    review::Reviewer,
     setting::{READER, Setting},
 };
 
@@ -154,6 +156,14 @@ async fn each_way_in_opens_each_engine_and_each_mistake_has_its_word() -> Result
     setting.store("app-role", &setting.app_role()?, &json!({"kv": {}}));
     setting.store("token", &token, &json!({"logical": {"mountPath": "kv1"}}));
     setting.store("jwt", &jwt, &kv(1, "kv1"));
+    bao.run("kv put -mount=secret ai/openai api_key=sk-live-2")?;
+    setting.plain_store("plain", &token);
+    let reviewer = Reviewer::start().await?;
+    let kubernetes = setting.kubernetes(&reviewer)?;
+    setting.store("kubernetes", &kubernetes, &json!({"kv": {}}));
+    let mut elsewhere = kubernetes.clone();
+    elsewhere["kubernetes"]["audience"] = json!("https://elsewhere");
+    setting.store("elsewhere", &elsewhere, &json!({"kv": {}}));
 
     let mut stranger = jwt.clone();
     stranger["jwt"]["role"] = json!("stranger");
@@ -173,6 +183,13 @@ async fn each_way_in_opens_each_engine_and_each_mistake_has_its_word() -> Result
         ("app-role", "True/Ready", "lets the operator in"),
         ("token", "True/Ready", "lets the operator in"),
         ("jwt", "True/Ready", "lets the operator in"),
+        ("plain", "True/Ready", "it answers; "),
+        ("kubernetes", "True/Ready", "lets the operator in"),
+        (
+            "elsewhere",
+            "False/StoreLoginFailed",
+            "login: auth/kubernetes/login refused role postern",
+        ),
         (
             "stranger",
             "False/StoreLoginFailed",
@@ -203,13 +220,18 @@ async fn each_way_in_opens_each_engine_and_each_mistake_has_its_word() -> Result
         let message = setting.store_message(store);
         assert!(message.contains(words), "{store}: {message}");
     }
-    for store in ["jwt", "token"] {
+    for (store, value) in [
+        ("jwt", "sk-live-1"),
+        ("plain", "sk-live-2"),
+        ("token", "sk-live-1"),
+    ] {
         setting.identity(&json!({"name": store, "path": "ai/openai", "key": "api_key"}));
         until(store, || {
-            ready(server) == "True/Ready" && bundled_secret(server).is_some()
+            ready(server) == "True/Ready" && bundled_secret(server).as_deref() == Some(value)
         })
         .await;
     }
+    setting.nothing_leaked("sk-live");
     controller.stop().await;
     Ok(())
 }

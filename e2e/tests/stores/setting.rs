@@ -9,6 +9,7 @@ use crate::{
     bao::Bao,
     cluster::{Controller, cluster, condition},
     jwt::Issuer,
+    review::Reviewer,
 };
 
 /// A policy that lets somebody read credentials of both engines.
@@ -45,6 +46,21 @@ impl<'a> Setting<'a> {
                 },
             }),
         );
+    }
+
+    /// A store that reads the KV engine of version 2 as any server that answers with JSON, by a token that `auth` names.
+    pub(crate) fn plain_store(&self, name: &str, auth: &Value) {
+        self.store(name, auth, &json!({ "kv": {} }));
+        let secret = &auth["token"]["secret"];
+        self.server.edit("credentialstores", name, |store| {
+            store["spec"]["vault"] = Value::Null;
+            store["spec"]["http"] = json!({
+                "url": format!("{}/v1/secret/data/{{path}}", self.bao.address()),
+                "headers": [{ "name": "X-Vault-Token", "secret": secret }],
+                "value": "/data/data/{key}",
+                "version": "/data/metadata/version",
+            });
+        });
     }
 
     /// Makes the credential of the identity come from `place`.
@@ -131,6 +147,22 @@ impl<'a> Setting<'a> {
         Ok(
             json!({ "appRole": { "roleId": id.trim(), "secretId": { "name": "vault-role", "key": "secret-id" } } }),
         )
+    }
+
+    /// Login by a token of the operator's service account, which the server has `reviewer` look at.
+    pub(crate) fn kubernetes(&self, reviewer: &Reviewer) -> Result<Value> {
+        self.bao.run("auth enable kubernetes")?;
+        let host = format!("kubernetes_host={}", reviewer.address());
+        // It wants an authority even where it does not speak TLS.
+        let authority = format!("kubernetes_ca_cert={}", self.bao.authority);
+        let own = "disable_local_ca_jwt=true";
+        let config = [host.as_str(), &authority, "token_reviewer_jwt=a.b.c", own];
+        self.bao.write("auth/kubernetes/config", &config)?;
+        let audience = self.bao.address();
+        self.bao.run(&format!(
+            "write auth/kubernetes/role/postern bound_service_account_names=postern bound_service_account_namespaces=agents audience={audience} token_policies=reader"
+        ))?;
+        Ok(json!({ "kubernetes": { "role": "postern" } }))
     }
 
     /// Login by a JWT that the server verifies with its issuer's public key.

@@ -41,10 +41,7 @@ pub(super) async fn reconcile(
         return Ok(Action::await_change());
     };
     let (finding, next) = match ctx.stores.check(&object).await {
-        Ok(()) => {
-            let message = "it answers and lets the operator in";
-            (Finding::holds(READY, "Ready", message), CHECK)
-        }
+        Ok(seen) => (Finding::holds(READY, "Ready", seen), CHECK),
         Err(problem) => {
             let finding = Finding::fails(READY, problem.reason(), problem.to_string());
             (finding, CHECK_AGAIN)

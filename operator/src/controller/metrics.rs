@@ -28,6 +28,7 @@ const SECONDS: [f64; 8] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 2.5, 10.0];
 pub struct Metrics {
     reconciles: Family<ReconcileLabels, Counter>,
     durations: Family<KindLabels, Histogram>,
+    stores: Family<StoreLabels, Counter>,
     leader: Gauge,
     identities: Identities,
 }
@@ -35,6 +36,12 @@ pub struct Metrics {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReconcileLabels {
     kind: &'static str,
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreLabels {
+    store: String,
     result: &'static str,
 }
 
@@ -53,6 +60,7 @@ impl Metrics {
         let metrics = Self {
             reconciles: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
+            stores: Family::default(),
             leader: Gauge::default(),
             identities: Identities::default(),
         };
@@ -65,6 +73,11 @@ impl Metrics {
             "reconcile_duration_seconds",
             "How long a reconcile took, by kind",
             metrics.durations.clone(),
+        );
+        registry.register(
+            "store_requests",
+            "Readings and checks of a store that were not answered from memory, by result: ok, or the reason of the problem",
+            metrics.stores.clone(),
         );
         registry.register(
             "leader",
@@ -83,6 +96,15 @@ impl Metrics {
         self.durations
             .get_or_create(&KindLabels { kind })
             .observe(took.as_secs_f64());
+    }
+
+    /// Counts one reading or check of a store; `result` is `ok` or a reason.
+    pub(crate) fn store_asked(&self, store: &str, result: &'static str) {
+        let labels = StoreLabels {
+            store: store.to_owned(),
+            result,
+        };
+        self.stores.get_or_create(&labels).inc();
     }
 
     /// This replica leads from now on, with these stores; or does not, with none.

@@ -17,8 +17,8 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{https::Https, own::Own, problem::Problem, reading::Reading, vault::Vault};
-use crate::controller::jitter;
+use super::{http::Http, https::Https, own::Own, problem::Problem, reading::Reading, vault::Vault};
+use crate::controller::{Metrics, jitter};
 
 /// How many requests of readings a store gets at the same time.
 const CONCURRENT_READS: usize = 4;
@@ -36,9 +36,11 @@ type Flight = Shared<BoxFuture<'static, Outcome>>;
 
 /// One store as one generation of its spec describes it.
 pub(super) struct Connection {
+    name: String,
     kind: Kind,
     spec: CredentialStoreSpec,
     own: Own,
+    metrics: Metrics,
     /// The client, and the authorities that it was made with.
     https: tokio::sync::Mutex<Option<(Option<String>, Https)>>,
     turns: Semaphore,
@@ -46,11 +48,12 @@ pub(super) struct Connection {
     pause: Mutex<Pause>,
 }
 
-/// What is read: a path, perhaps of one version. Who wants which member of it is another matter.
-type Place = (String, Option<String>);
+/// What is read: a path, perhaps of one version, and the key where that is part of the question. Who wants which member of an answer is another matter.
+type Place = (String, Option<String>, Option<String>);
 
 enum Kind {
-    Vault(Vault),
+    Vault(Box<Vault>),
+    Http(Box<Http>),
 }
 
 /// Since a store failed.
@@ -61,22 +64,31 @@ struct Pause {
 }
 
 impl Connection {
-    /// A store of `spec`, which nobody has called yet.
+    /// The store called `name`, of `spec`, which nobody has asked yet.
     ///
     /// # Errors
     /// [`Problem::Spec`].
-    pub(super) fn new(spec: CredentialStoreSpec, own: Own) -> Result<Self, Problem> {
+    pub(super) fn new(
+        name: String,
+        spec: CredentialStoreSpec,
+        own: Own,
+        metrics: Metrics,
+    ) -> Result<Self, Problem> {
         postern_crds::credential_store::check(&spec)
             .map_err(|found| Problem::Spec(postern_crds::violation::summary(&found)))?;
-        let CredentialStoreSpec { vault, .. } = &spec;
-        let kind = match vault {
-            Some(vault) => Kind::Vault(Vault::new(vault.clone(), own.clone())),
-            None => return Err(Problem::Spec("it is of no kind".to_owned())),
+        let kind = match (&spec.vault, &spec.http) {
+            (Some(vault), None) => Kind::Vault(Box::new(Vault::new(vault.clone(), own.clone()))),
+            (None, Some(http)) => Kind::Http(Box::new(Http::new(http.clone(), own.clone()))),
+            (None, None) | (Some(_), Some(_)) => {
+                return Err(Problem::Spec("it is not of one kind".to_owned()));
+            }
         };
         Ok(Self {
+            name,
             kind,
             spec,
             own,
+            metrics,
             https: tokio::sync::Mutex::default(),
             turns: Semaphore::new(CONCURRENT_READS),
             flights: Mutex::default(),
@@ -95,25 +107,35 @@ impl Connection {
         self.flight(place).await
     }
 
-    /// Whether the store is as its spec says.
+    /// Whether the store is as its spec says, as far as that can be seen without reading a secret. What was seen is told in words.
     ///
     /// # Errors
     /// What is wrong.
-    pub(super) async fn check(&self) -> Result<(), Problem> {
+    pub(super) async fn check(&self) -> Result<&'static str, Problem> {
         let looked = async {
             let https = self.https(true).await?;
             match &self.kind {
                 Kind::Vault(vault) => vault.check(&https).await,
+                Kind::Http(http) => http.check(&https).await,
             }
         };
         let result = in_time(looked).await;
         self.heard(result.as_ref().err());
-        result
+        result.map(|()| match &self.kind {
+            Kind::Vault(_) => "it answers and lets the operator in",
+            Kind::Http(_) => {
+                "it answers; whether it lets the operator in is seen when a source is read"
+            }
+        })
     }
 
     /// The reading of `place` that is on its way, or a new one. One whose every reader went away is on its way no more.
     fn flight(self: &Arc<Self>, place: &StoreRef) -> Flight {
-        let key = (place.path.clone(), place.version.clone());
+        let key = match &self.kind {
+            Kind::Http(http) if http.is_keyed() => place.key.clone(),
+            Kind::Http(_) | Kind::Vault(_) => None,
+        };
+        let key = (place.path.clone(), place.version.clone(), key);
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(flight) = flights.get(&key).and_then(WeakShared::upgrade) {
             return flight;
@@ -145,6 +167,7 @@ impl Connection {
         let https = self.https(false).await?;
         match &self.kind {
             Kind::Vault(vault) => vault.read(&https, place).await,
+            Kind::Http(http) => http.read(&https, place).await,
         }
     }
 
@@ -189,6 +212,8 @@ impl Connection {
 
     /// A store that answered is asked again whenever somebody wants to; one that did not is left alone.
     fn heard(&self, problem: Option<&Problem>) {
+        self.metrics
+            .store_asked(&self.name, problem.map_or("ok", Problem::reason));
         if matches!(problem, Some(Problem::Tls(_)))
             && let Ok(mut https) = self.https.try_lock()
         {
@@ -227,13 +252,17 @@ async fn in_time<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T,
 pub(super) fn origin(name: &str, uid: &str, spec: &CredentialStoreSpec) -> String {
     let CredentialStoreSpec {
         vault,
+        http,
         tls: _,
         allowed_namespaces: _,
     } = spec;
     let vault = vault
         .as_ref()
         .map(|vault| (&vault.address, &vault.namespace, &vault.engine));
-    let place = serde_json::to_vec(&(uid, vault)).expect("it has string keys only");
+    let http = http
+        .as_ref()
+        .map(|http| (&http.url, &http.value, http.encoding));
+    let place = serde_json::to_vec(&(uid, vault, http)).expect("it has string keys only");
     let digest: String = Sha256::digest(place)
         .iter()
         .take(4)

@@ -1,9 +1,6 @@
 //! What a store answered, as JSON that is wiped when dropped, and a credential out of it.
 
-use postern_crds::{
-    Secret,
-    source::{self, Shape},
-};
+use postern_crds::source::Shape;
 use serde_json::{Map, Value};
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -28,6 +25,10 @@ impl Document {
             .map_err(|_| Problem::Malformed)
     }
 
+    pub(super) fn new(value: Value) -> Self {
+        Self(value)
+    }
+
     /// The member at `pointer` (RFC 6901).
     pub(super) fn at(&self, pointer: &str) -> Option<&Value> {
         self.0.pointer(pointer)
@@ -38,42 +39,71 @@ impl Document {
         self.at(pointer)?.as_str()
     }
 
+    /// As [`at`](Self::at); in a list, `label=text` is the first item whose member `label` is that text.
+    pub(super) fn find(&self, pointer: &str) -> Option<&Value> {
+        let mut found = &self.0;
+        for segment in pointer.split('/').skip(1) {
+            let segment = segment.replace("~1", "/").replace("~0", "~");
+            found = match (found, segment.split_once('=')) {
+                (Value::Array(items), Some((member, text))) => {
+                    items.iter().find(|item| item[member] == text)?
+                }
+                (Value::Array(items), None) => items.get(segment.parse::<usize>().ok()?)?,
+                (Value::Object(members), _) => members.get(&segment)?,
+                _ => return None,
+            };
+        }
+        Some(found)
+    }
+
     /// Takes the object at `pointer` out, as a document of its own.
     pub(super) fn take_object(mut self, pointer: &str) -> Option<Self> {
         let found = self.0.pointer_mut(pointer)?;
         found.is_object().then(|| Self(found.take()))
     }
 
-    /// The credential of `shape` that `key` names, or that the whole document is; `path` is for the problem.
+    /// The bytes that `key` names, or that the whole document is, which is then a text, or an object for a credential that takes one.
     ///
     /// # Errors
-    /// [`Problem::Key`], [`Problem::NotText`] or [`Problem::Unfit`].
-    pub(super) fn secret(
+    /// [`Problem::Key`], [`Problem::KeyUnused`], [`Problem::KeyUnnamed`] or [`Problem::NotText`], with `path` in it.
+    pub(super) fn value(
         &self,
         path: &str,
         key: Option<&str>,
         shape: Shape,
-    ) -> Result<Secret, Problem> {
-        let unfit = |problem| Problem::Unfit {
+    ) -> Result<Zeroizing<Vec<u8>>, Problem> {
+        let text = |text: &String| Ok(Zeroizing::new(text.clone().into_bytes()));
+        let not_text = || Problem::NotText {
             path: path.to_owned(),
-            problem,
+            key: key.map(str::to_owned),
         };
-        let Some(key) = key else {
-            let whole = Zeroizing::new(serde_json::to_vec(&self.0).unwrap_or_default());
-            return source::secret(&whole, shape).map_err(unfit);
-        };
-        match self.0.get(key) {
-            Some(Value::String(text)) => source::secret(text.as_bytes(), shape).map_err(unfit),
-            Some(_) => Err(Problem::NotText {
+        match (&self.0, key) {
+            (Value::Object(members), Some(key)) => match members.get(key) {
+                Some(Value::String(found)) => text(found),
+                Some(_) => Err(not_text()),
+                None => Err(Problem::Key {
+                    path: path.to_owned(),
+                    key: key.to_owned(),
+                    has: self.names(),
+                }),
+            },
+            (Value::Object(_), None) if shape.is_document() => {
+                let whole = serde_json::to_vec(&self.0).unwrap_or_default();
+                Ok(Zeroizing::new(whole))
+            }
+            (Value::Object(_), None) => Err(Problem::KeyUnnamed {
                 path: path.to_owned(),
-                key: key.to_owned(),
+                has: self.names(),
             }),
-            None => Err(Problem::Key {
-                path: path.to_owned(),
-                key: key.to_owned(),
-                has: self.0.as_object().map(names).unwrap_or_default(),
-            }),
+            (Value::String(found), None) => text(found),
+            (Value::String(_), Some(_)) => Err(Problem::KeyUnused(path.to_owned())),
+            _ => Err(not_text()),
         }
+    }
+
+    /// The names of the first members.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.0.as_object().map(names).unwrap_or_default()
     }
 }
 
@@ -105,8 +135,6 @@ fn wipe(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use postern_crds::source::Unfit;
-
     use super::*;
 
     fn document() -> Document {
@@ -118,48 +146,66 @@ mod tests {
         .unwrap()
     }
 
+    fn value(key: Option<&str>, shape: Shape) -> Result<Vec<u8>, Problem> {
+        let value = document().value("ai", key, shape)?;
+        Ok(value.to_vec())
+    }
+
     #[test]
-    fn a_member_is_a_credential_without_its_line_end() {
-        let secret = document()
-            .secret("ai", Some("api_key"), Shape::Text)
-            .unwrap();
-        assert_eq!(secret.expose(), b"sk-live");
+    fn a_member_is_what_its_key_names() {
+        assert_eq!(
+            value(Some("api_key"), Shape::Text),
+            Ok(b"sk-live\n".to_vec())
+        );
     }
 
     #[test]
     fn what_is_wrong_is_told_without_the_value() {
-        let problem = |key| {
-            document()
-                .secret("ai", Some(key), Shape::Text)
-                .unwrap_err()
-                .to_string()
-        };
+        let problem = |key| value(key, Shape::Text).unwrap_err().to_string();
         assert_eq!(
-            problem("key"),
+            problem(Some("key")),
             "key: what is at ai has no member \"key\"; it has api_key, b, port"
         );
-        assert!(problem("port").ends_with("is not a text"));
-        assert!(problem("b").starts_with("value: what is at ai has a line end"));
-        assert!(!problem("b").contains("two"));
+        assert_eq!(
+            problem(Some("port")),
+            "key: the member \"port\" of what is at ai is not a text"
+        );
+        assert!(problem(None).ends_with("it has api_key, b, port"));
     }
 
     #[test]
-    fn without_a_key_the_whole_is_the_credential() {
+    fn without_a_key_the_whole_is_the_credential_where_that_is_a_document() {
         let keys = Document::read(br#"{"secretAccessKey": "s", "accessKeyId": "AKID"}"#)
             .ok()
             .unwrap();
-        let secret = keys.secret("aws", None, Shape::AwsKeys).unwrap();
+        let whole = keys.value("aws", None, Shape::AwsKeys).unwrap();
         assert_eq!(
-            secret.expose(),
+            whole.as_slice(),
             br#"{"accessKeyId":"AKID","secretAccessKey":"s"}"#
         );
-        assert_eq!(
-            document().secret("ai", None, Shape::AwsKeys),
-            Err(Problem::Unfit {
-                path: "ai".to_owned(),
-                problem: Unfit::NotAwsKeys
-            })
-        );
+        assert!(matches!(
+            keys.value("aws", None, Shape::Text),
+            Err(Problem::KeyUnnamed { .. })
+        ));
+    }
+
+    #[test]
+    fn an_item_of_a_list_is_found_by_its_place_or_by_a_member() {
+        let document = Document::new(serde_json::json!({
+            "fields": [{"label": "user", "value": "me"}, {"label": "a/b=c", "value": "sk"}],
+        }));
+        let found = |pointer| document.find(pointer).and_then(Value::as_str);
+        assert_eq!(found("/fields/0/value"), Some("me"));
+        assert_eq!(found("/fields/label=a~1b=c/value"), Some("sk"));
+        for nothing in [
+            "/fields/2/value",
+            "/fields/label=x/value",
+            "/fields/value",
+            "/x",
+            "/fields/0/value/0",
+        ] {
+            assert_eq!(found(nothing), None, "{nothing}");
+        }
     }
 
     #[test]

@@ -84,14 +84,28 @@ pub enum Problem {
         /// The names of the first members that are there.
         has: Vec<String>,
     },
-    /// The member is a number, a list or the like.
-    #[error("key: the member {key:?} of what is at {path} is not a text")]
+    /// No key is named, and the credential is one member of several.
+    #[error("key: name the member of what is at {path} that is the secret; {has}", has = list(.has))]
+    KeyUnnamed {
+        /// Where.
+        path: String,
+        /// The names of the first members that are there.
+        has: Vec<String>,
+    },
+    /// A key is named, and what is there has no members.
+    #[error("key: what is at {0} is one text without members: leave the key out")]
+    KeyUnused(String),
+    /// The value is a number, a list or the like.
+    #[error("key: {what} is not a text", what = member(.path, .key.as_deref()))]
     NotText {
         /// Where.
         path: String,
         /// What was asked for.
-        key: String,
+        key: Option<String>,
     },
+    /// The value should be base64.
+    #[error("value: what is at {0} is not base64")]
+    NotEncoded(String),
     /// The value cannot be a credential's secret.
     #[error("value: what is at {path} {problem}")]
     Unfit {
@@ -184,12 +198,12 @@ impl Problem {
             Self::Permission(_) | Self::Mount(_) => "PermissionDenied",
             Self::Path(_) | Self::Version(_) => "PathNotFound",
             Self::KvVersion { .. } | Self::Leased(_) => "EngineMismatch",
-            Self::Key { .. } => "KeyNotFound",
+            Self::Key { .. } | Self::KeyUnnamed { .. } | Self::KeyUnused(_) => "KeyNotFound",
             Self::Unfit {
                 problem: Unfit::Empty,
                 ..
             } => "ValueEmpty",
-            Self::NotText { .. } | Self::Unfit { .. } => "ValueMalformed",
+            Self::NotText { .. } | Self::NotEncoded(_) | Self::Unfit { .. } => "ValueMalformed",
             Self::Throttled => "StoreThrottled",
             Self::Sealed => "StoreSealed",
             Self::Server(_) | Self::TooLong(_) | Self::Malformed => "StoreFailed",
@@ -204,7 +218,10 @@ impl Problem {
             | Self::Version(_)
             | Self::Leased(_)
             | Self::Key { .. }
+            | Self::KeyUnnamed { .. }
+            | Self::KeyUnused(_)
             | Self::NotText { .. }
+            | Self::NotEncoded(_)
             | Self::Unfit { .. } => true,
             Self::Spec(_)
             | Self::NotListed
@@ -225,6 +242,13 @@ impl Problem {
             | Self::TooLong(_)
             | Self::Malformed => false,
         }
+    }
+}
+
+fn member(path: &str, key: Option<&str>) -> String {
+    match key {
+        Some(key) => format!("the member {key:?} of what is at {path}"),
+        None => format!("what is at {path}"),
     }
 }
 

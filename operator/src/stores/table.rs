@@ -24,7 +24,10 @@ use super::{
     problem::Problem,
 };
 use crate::{
-    controller::object::{Lenient, StoreObject},
+    controller::{
+        Metrics,
+        object::{Lenient, StoreObject},
+    },
     kube_error,
 };
 
@@ -32,6 +35,7 @@ use crate::{
 pub(crate) struct Stores {
     client: Client,
     own: Own,
+    metrics: Metrics,
     /// None: the operator was told to read none.
     known: Option<Known<StoreObject>>,
     open: Mutex<HashMap<String, Open>>,
@@ -52,10 +56,16 @@ struct Labels<'a> {
 }
 
 impl Stores {
-    pub(crate) fn new(client: Client, own: Own, known: Option<Known<StoreObject>>) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        own: Own,
+        metrics: Metrics,
+        known: Option<Known<StoreObject>>,
+    ) -> Self {
         Self {
             client,
             own,
+            metrics,
             known,
             open: Mutex::default(),
         }
@@ -153,8 +163,8 @@ impl Stores {
             .ok_or_else(|| Failure::StoreNotFound(name.to_owned()))
     }
 
-    /// Whether the store that `object` describes is as it says.
-    pub(crate) async fn check(&self, object: &StoreObject) -> Result<(), Problem> {
+    /// Whether the store that `object` describes is as it says; what was seen is told in words.
+    pub(crate) async fn check(&self, object: &StoreObject) -> Result<&'static str, Problem> {
         self.connection(object)?.check().await
     }
 
@@ -176,7 +186,12 @@ impl Stores {
         {
             return Ok(Arc::clone(&found.connection));
         }
-        let connection = Arc::new(Connection::new(spec.clone(), self.own.clone())?);
+        let connection = Arc::new(Connection::new(
+            object.name_any(),
+            spec.clone(),
+            self.own.clone(),
+            self.metrics.clone(),
+        )?);
         let opened = Open {
             uid: object.metadata.uid.clone(),
             generation: object.metadata.generation,

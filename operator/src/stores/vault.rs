@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use k8s_openapi::jiff::Timestamp;
 use postern_crds::{
     agent_identity::StoreRef,
-    credential_store::{KvVersion, VaultStore},
+    credential_store::{KvVersion, ValueEncoding, VaultStore},
 };
 use serde_json::Value;
 use tokio::{sync::Mutex, time::Instant};
@@ -258,6 +258,8 @@ fn reading(engine: &Engine, document: Document, path: String) -> Result<Reading,
         document,
         path,
         version,
+        is_keyed: false,
+        encoding: ValueEncoding::Text,
     })
 }
 

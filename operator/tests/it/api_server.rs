@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures::{StreamExt as _, channel::mpsc, stream};
 use http::{Method, Request, Response, StatusCode};
@@ -312,7 +313,8 @@ impl State {
         let before = self.objects.get(&key).cloned();
         match (verb, before) {
             ("POST", _) if target.subresource.as_deref() == Some("token") => {
-                success(&token(&name, &body))
+                let namespace = target.namespace.as_deref().unwrap_or_default();
+                success(&token(namespace, &name, &body))
             }
             ("GET", Some(object)) => success(&typed(&target.resource, &object)),
             ("POST", None) => success(&self.store(&key, body)),
@@ -356,13 +358,24 @@ fn key(resource: &str, name: &str) -> Key {
     )
 }
 
-/// A token that says for whom it was asked.
-fn token(account: &str, request: &Value) -> Value {
-    let audience = request["spec"]["audiences"][0].as_str().unwrap_or_default();
+/// A token of a service account as a JWT, which nobody has signed: whose it is, and for whom.
+fn token(namespace: &str, account: &str, request: &Value) -> Value {
+    let part = |value: &Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({
+        "sub": format!("system:serviceaccount:{namespace}:{account}"),
+        "aud": request["spec"]["audiences"],
+        "nbf": 1_700_000_000_u64,
+        "exp": 4_000_000_000_u64,
+        "kubernetes.io": { "namespace": namespace, "serviceaccount": { "name": account, "uid": "uid-of-account" } },
+    });
+    let header = part(&json!({ "alg": "ES256", "typ": "JWT" }));
     let mut answer = request.clone();
     answer["apiVersion"] = json!("authentication.k8s.io/v1");
     answer["kind"] = json!("TokenRequest");
-    answer["status"] = json!({ "token": format!("token-of-{account}-for-{audience}"), "expirationTimestamp": "2030-01-01T00:00:00Z" });
+    answer["status"] = json!({
+        "token": format!("{header}.{}.{}", part(&claims), part(&json!("nobody"))),
+        "expirationTimestamp": "2030-01-01T00:00:00Z",
+    });
     answer
 }
 

@@ -5,6 +5,7 @@ use kube::runtime::{
     watcher::Event,
 };
 use postern_crds::yaml;
+use prometheus_client::registry::Registry;
 use serde_json::{Value, json};
 
 use super::*;
@@ -33,7 +34,14 @@ fn stores(server: &Server) -> (Stores, Writer<StoreObject>) {
         .secret("vault", "token", "s.root")
         .config_map("ca", "ca.crt", &server.authority);
     let (known, writer) = reflector::store();
-    (Stores::new(home.client(), home.own(), Some(known)), writer)
+    (
+        Stores::new(home.client(), home.own(), metrics(), Some(known)),
+        writer,
+    )
+}
+
+fn metrics() -> Metrics {
+    Metrics::register(&mut Registry::default())
 }
 
 /// Makes `objects` all that there are.
@@ -113,6 +121,6 @@ async fn a_store_of_another_version_leaves_what_was_there() {
 #[tokio::test]
 async fn an_operator_that_reads_no_stores_says_so() {
     let home = Home::default();
-    let stores = Stores::new(home.client(), home.own(), None);
+    let stores = Stores::new(home.client(), home.own(), metrics(), None);
     assert_eq!(failure(&resolve(&stores).await), &Failure::StoresOff);
 }
