@@ -1,7 +1,8 @@
 //! Do LangChain's own standard tests end alike with the key in hand and under `postern run` without one?
 //!
 //! `langchain-tests` holds every chat model to the same contract: calls, streams, tools, structured output, usage, synchronous and not. Here
-//! they run for each vendor against aimock on this machine, once straight with the key and once through the sidecar. No cluster is needed.
+//! they run for each vendor against aimock on this machine, once straight with the key and once through the sidecar, with masks in force that
+//! find nothing there. What they find is masked for the same clients, whole and in pieces. No cluster is needed.
 
 mod provider;
 
@@ -39,12 +40,15 @@ const PASSED: [(&str, usize); 7] = [
     ("TestOpenAIEmbeddings", 4),
 ];
 
+/// How many tests of masks there are: four a model.
+const MASKED: usize = 6 * 4;
+
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/standard")
 }
 
-/// pytest with the standard tests; what becomes of each goes to `report`.
-fn pytest(cache: &Cache, report: &Path) -> Result<Command> {
+/// pytest with the tests of `file`; what becomes of each goes to `report`.
+fn pytest(cache: &Cache, file: &str, report: &Path) -> Result<Command> {
     let why = "hold every chat model to the same contract";
     let requirements = folder().join("requirements.txt");
     let packages = [
@@ -61,6 +65,7 @@ fn pytest(cache: &Cache, report: &Path) -> Result<Command> {
             "-p",
             "no:cacheprovider",
             "--timeout=60",
+            file,
         ])
         .current_dir(folder().join("python"))
         // Neither the laptop's proxy nor its keys; every byte that Python would write stays out of the sources.
@@ -90,41 +95,20 @@ fn outcomes(command: &mut Command, report: &Path) -> Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
-#[test]
-fn standard_tests_of_langchain_end_alike_with_the_key_and_through_the_sidecar() -> Result<()> {
-    let cache = Cache::open()?;
-    let key = format!("sk-live-{}", postern_e2e::random()?);
+/// Runs the tests of `file` under `postern run`, without the key.
+fn through(cache: &Cache, file: &str, aimock: &Aimock, key: &str) -> Result<Vec<Outcome>> {
     let work = tempfile::tempdir()?;
-    let aimock = Aimock::start(&cache, &folder().join("fixtures.json"), &key)?;
-    let address = &aimock.address;
-
-    let report = work.path().join("straight");
-    let mut straight = pytest(&cache, &report)?;
-    for (name, address) in [
-        ("OPENAI_BASE_URL", format!("{address}/v1")),
-        ("ANTHROPIC_BASE_URL", address.clone()),
-        ("GOOGLE_GEMINI_BASE_URL", address.clone()),
-        ("MISTRAL_BASE_URL", format!("{address}/v1")),
-        ("OLLAMA_HOST", address.clone()),
-    ] {
-        straight.env(name, address);
-    }
-    for vendor in ["OPENAI", "ANTHROPIC", "GOOGLE", "MISTRAL", "OLLAMA"] {
-        straight.env(format!("{vendor}_API_KEY"), &key);
-    }
-    let straight = outcomes(&mut straight, &report)?;
-
     let policy = work.path().join("policy");
     fs::create_dir(&policy)?;
     let identity = fs::read_to_string(folder().join("policy.yaml"))?;
     fs::write(
         policy.join("policy.yaml"),
-        identity.replace("PROVIDER", address),
+        identity.replace("PROVIDER", &aimock.address),
     )?;
     let key_file = work.path().join("key");
-    fs::write(&key_file, &key)?;
+    fs::write(&key_file, key)?;
     let report = work.path().join("through");
-    let tests = pytest(&cache, &report)?;
+    let tests = pytest(cache, file, &report)?;
     let mut through = Command::new(image::postern()?);
     through
         .args(["run", "--summary", "json", "-f"])
@@ -144,7 +128,48 @@ fn standard_tests_of_langchain_end_alike_with_the_key_and_through_the_sidecar() 
             .filter_map(|(name, value)| Some((name, value?))),
     );
     through.current_dir(folder().join("python"));
-    let through = outcomes(&mut through, &report)?;
+    outcomes(&mut through, &report)
+}
+
+#[test]
+fn what_a_policy_masks_does_not_reach_langchain_whole_in_a_stream_or_as_arguments() -> Result<()> {
+    let cache = Cache::open()?;
+    let key = format!("sk-live-{}", postern_e2e::random()?);
+    let aimock = Aimock::start(&cache, &folder().join("fixtures.json"), &key)?;
+    let outcomes = through(&cache, "test_masks.py", &aimock, &key)?;
+    let is_right = |outcome: &Outcome| outcome.outcome == "passed";
+    assert!(
+        outcomes.len() == MASKED && outcomes.iter().all(is_right),
+        "{outcomes:#?}"
+    );
+    Ok(())
+}
+
+#[test]
+fn standard_tests_of_langchain_end_alike_with_the_key_and_through_the_sidecar() -> Result<()> {
+    let cache = Cache::open()?;
+    let key = format!("sk-live-{}", postern_e2e::random()?);
+    let work = tempfile::tempdir()?;
+    let aimock = Aimock::start(&cache, &folder().join("fixtures.json"), &key)?;
+    let address = &aimock.address;
+
+    let report = work.path().join("straight");
+    let mut straight = pytest(&cache, "test_standard.py", &report)?;
+    for (name, address) in [
+        ("OPENAI_BASE_URL", format!("{address}/v1")),
+        ("ANTHROPIC_BASE_URL", address.clone()),
+        ("GOOGLE_GEMINI_BASE_URL", address.clone()),
+        ("MISTRAL_BASE_URL", format!("{address}/v1")),
+        ("OLLAMA_HOST", address.clone()),
+    ] {
+        straight.env(name, address);
+    }
+    for vendor in ["OPENAI", "ANTHROPIC", "GOOGLE", "MISTRAL", "OLLAMA"] {
+        straight.env(format!("{vendor}_API_KEY"), &key);
+    }
+    let straight = outcomes(&mut straight, &report)?;
+
+    let through = through(&cache, "test_standard.py", &aimock, &key)?;
 
     assert_eq!(straight.len(), through.len());
     for (straight, through) in straight.iter().zip(&through) {
