@@ -176,7 +176,7 @@ fn stages(quick: bool, answers: &[Kind]) -> Vec<Stage> {
         stage(Kind::Json, 32, None, 10_000),
         stage(Kind::Json, 32, Some(RATE), RATE as usize * 3 / 2),
         stage(Kind::Large, 8, None, 4_000),
-        stage(Kind::Sse, 128, None, 600),
+        stage(Kind::Sse, 128, None, 400),
     ];
     all.into_iter()
         .filter(|stage| answers.is_empty() || answers.contains(&stage.kind))
