@@ -12,7 +12,7 @@ use postern_crds::{
     egress_policy::Detector,
     names::BUNDLE_KEY,
 };
-use postern_e2e::{step, until};
+use postern_e2e::{Cache, packages, step, until};
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, MODEL, PATH, ROUTE, Usage};
@@ -38,6 +38,7 @@ pub(crate) enum Tier {
 /// Builds the program of the image and returns its path.
 pub(crate) fn build(target_dir: &Path) -> Result<PathBuf> {
     let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
+    packages::require(&Cache::open()?, &[("musl-tools", "links static programs")])?;
     step(
         "sidecar",
         "the static program of its image, optimised",
