@@ -3,26 +3,35 @@
 //! The library limits depth, size and aliases of what it reads, and refuses a key that stands twice in one mapping.
 
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 /// What is wrong with a YAML text, with line and column but without the lines themselves.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Error(String);
 
-/// Reads one document that holds no secret.
+/// Reads one document that holds no secret. It is read as what JSON can say and then as a `T`, so that a program has YAML's reader in it once
+/// and not for every type.
 ///
 /// # Errors
-/// The first problem. A value of the wrong type may be quoted.
+/// The first problem. A value of the wrong type may be quoted, and then has no place.
 pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
-    serde_saphyr::from_str(text).map_err(|error| without_lines(&error))
+    let value: Value = serde_saphyr::from_str(text).map_err(|error| without_lines(&error))?;
+    typed(value)
 }
 
 /// Reads all documents of a stream that holds no secret.
 ///
 /// # Errors
-/// The first problem. A value of the wrong type may be quoted.
+/// The first problem. A value of the wrong type may be quoted, and then has no place.
 pub fn from_multiple<T: DeserializeOwned>(text: &str) -> Result<Vec<T>, Error> {
-    serde_saphyr::from_multiple(text).map_err(|error| without_lines(&error))
+    let values: Vec<Value> =
+        serde_saphyr::from_multiple(text).map_err(|error| without_lines(&error))?;
+    values.into_iter().map(typed).collect()
+}
+
+fn typed<T: DeserializeOwned>(value: Value) -> Result<T, Error> {
+    serde_json::from_value(value).map_err(|error| Error(error.to_string()))
 }
 
 fn without_lines(error: &serde_saphyr::Error) -> Error {
@@ -53,7 +62,7 @@ pub struct Malformed {
 ///
 /// # Errors
 /// [`Malformed`], which quotes nothing of the text. A key that stands twice in one mapping is an error too.
-pub fn documents(text: &str) -> Result<Vec<serde_json::Value>, Malformed> {
+pub fn documents(text: &str) -> Result<Vec<Value>, Malformed> {
     serde_saphyr::from_multiple(text).map_err(|error| {
         let error = error.without_snippet();
         let location = error.location();

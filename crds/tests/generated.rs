@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use postern_crds::{definition, yaml};
+use serde_json::Value;
 
 /// Where `kubectl apply -f crds/` finds them, and where the chart does. Seen from this crate.
 const PLACES: [&str; 2] = ["", "../charts/postern/files/crds"];
@@ -31,4 +32,17 @@ fn custom_resource_definitions_are_current() {
             );
         }
     }
+}
+
+#[test]
+fn every_definition_is_built_in_as_it_is_installed() {
+    let kinds: Vec<String> = definition::DOCUMENTS
+        .iter()
+        .map(|text| yaml::from_str::<Value>(text).unwrap()["spec"]["names"]["kind"].to_string())
+        .collect();
+    let all: Vec<String> = definition::all()
+        .iter()
+        .map(|crd| format!("{:?}", crd.spec.names.kind))
+        .collect();
+    assert_eq!(kinds, all);
 }

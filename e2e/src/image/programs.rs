@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::Image;
 use crate::cache::Cache;
 use crate::digest::Digest;
-use crate::progress::step;
+use crate::progress::{say, step};
 use crate::run;
 
 /// Static, so that an image needs nothing but the program.
@@ -115,6 +115,8 @@ fn image(cache: &Cache, directory: &str, program: &Path) -> Result<Image> {
         &format!("ghcr.io/postern-dev/{directory}"),
         &tag,
         |context| {
+            let mib = bytes.len() as f64 / f64::from(1 << 20);
+            say(&format!("  {directory}: one program of {mib:.2} MiB"));
             fs::write(context.join("Dockerfile"), &dockerfile)?;
             let name = program.file_name().context("the program's name")?;
             fs::copy(program, context.join(name))?;

@@ -5,15 +5,15 @@
 
 use std::{collections::BTreeMap, sync::LazyLock};
 
-use postern_crds::{Violation, definition};
+use postern_crds::{Violation, definition, yaml};
 use regex_lite::Regex;
 use serde_json::{Map, Value};
 
 /// The schema of `spec`, by kind.
 static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
-    let spec = |definition| {
-        let definition =
-            serde_json::to_value(definition).expect("a definition has string keys only");
+    let spec = |text| {
+        let definition: Value =
+            yaml::from_str(text).expect("a test reads all definitions that are built in");
         let kind = definition["spec"]["names"]["kind"]
             .as_str()
             .unwrap_or_default()
@@ -24,7 +24,7 @@ static SCHEMAS: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
                 .clone(),
         )
     };
-    definition::all().into_iter().map(spec).collect()
+    definition::DOCUMENTS.into_iter().map(spec).collect()
 });
 
 /// Checks the `spec` of a resource of `kind`, which is one of ours. Members that are null are dropped from it, as the API server

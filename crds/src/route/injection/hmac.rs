@@ -166,7 +166,7 @@ mod tests {
     fn every_problem_is_named_at_once() {
         let found = compiled(
             "{keyId: \"a\\nb\", message: \"{signature}\", headers: [
-               {name: Host, value: \"{keyId}\"}, {name: X-A, value: \"{body}\"}, {name: X-B, value: x}, {name: x-b, value: y},
+               {name: Host, value: \"{keyId}\"}, {name: X-A, value: \"{body}\"}, {name: X-B, value: x}, {name: x-b, value: z},
                {name: X-C, value: \"a\\nb\"}]}",
         )
         .unwrap_err();
