@@ -143,7 +143,6 @@ pub(crate) fn head(head: &Head<'_>) -> Call {
 /// # Errors
 /// [`Unreadable`] where two servers may read the request differently, or where the operation's own API would refuse it.
 pub(crate) fn read(request: &Request<'_>) -> Result<Call, Unreadable> {
-    refuse_method_override(request.headers)?;
     let mut call = match request.head.dialect {
         Dialect::OpenAi | Dialect::OpenRouter => openai::read(request)?,
         Dialect::AzureOpenAi => azure::read(request)?,
@@ -176,7 +175,7 @@ fn unknown() -> Call {
 }
 
 /// Refuses a header by which Google's servers, Rails, Django REST and others take another method than the request's own, past every rule about
-/// that. Also for a call of which the head alone is read.
+/// that. It is no part of [`read`], since it holds for a call of which the head alone is read too.
 ///
 /// # Errors
 /// [`Unreadable::MethodOverride`].

@@ -20,12 +20,8 @@ use crate::{
 
 /// One bundle's meaning.
 pub(crate) struct Snapshot {
-    /// `namespace/name` of the identity, for messages.
+    /// `namespace/name` of the identity.
     pub(crate) identity: String,
-    /// Its namespace.
-    pub(crate) namespace: String,
-    /// Its name.
-    pub(crate) name: String,
     /// The bundle's revision.
     pub(crate) revision: String,
     /// The policy.
@@ -126,8 +122,6 @@ impl Snapshot {
         }
         Ok(Self {
             identity: format!("{}/{}", bundle.namespace, bundle.identity),
-            namespace: bundle.namespace,
-            name: bundle.identity,
             revision,
             masks: Masks::new(compiled.policy.masks()),
             policy: compiled.policy,
@@ -136,6 +130,12 @@ impl Snapshot {
             bindings,
             canaries,
         })
+    }
+
+    /// Namespace and name of the identity.
+    pub(crate) fn identity_parts(&self) -> (&str, &str) {
+        // Neither has a slash in it.
+        self.identity.split_once('/').unwrap_or_default()
     }
 
     /// The credential that a first path segment stands for: see [`route::find`].

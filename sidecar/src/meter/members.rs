@@ -190,34 +190,14 @@ const GEMINI: Table = (
 );
 
 /// Bedrock's Converse (<https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html>), and InvokeModel with the bodies
-/// of Anthropic, Nova, Titan and Llama. The metrics of an invocation stand in the last event of its stream.
+/// of Nova, Titan and Llama; those of Anthropic have their own table. The metrics of an invocation stand in the last event of its stream.
 const BEDROCK: Table = (
     &[
         ("stopReason", Finish),
-        ("stop_reason", Finish),
-        ("delta.stop_reason", Finish),
-        ("model", Model),
-        ("message.model", Model),
         ("usage.inputTokens", Input),
         ("usage.outputTokens", Output),
         ("usage.cacheReadInputTokens", Cached),
         ("usage.cacheWriteInputTokens", Written),
-        ("usage.input_tokens", Input),
-        ("usage.output_tokens", Output),
-        ("usage.cache_read_input_tokens", Cached),
-        ("usage.cache_creation_input_tokens", Written),
-        (
-            "usage.cache_creation.ephemeral_1h_input_tokens",
-            WrittenLong,
-        ),
-        ("message.usage.input_tokens", Input),
-        ("message.usage.output_tokens", Output),
-        ("message.usage.cache_read_input_tokens", Cached),
-        ("message.usage.cache_creation_input_tokens", Written),
-        (
-            "message.usage.cache_creation.ephemeral_1h_input_tokens",
-            WrittenLong,
-        ),
         ("inputTextTokenCount", Input),
         ("prompt_token_count", Input),
         ("generation_token_count", Output),
@@ -240,18 +220,8 @@ const BEDROCK: Table = (
         ),
         ("output.message.content.*.toolUse", Text),
         ("start.toolUse", Text),
-        ("content.*.text", Text),
-        ("content.*.thinking", Text),
-        ("content.*.input", Text),
-        ("content.*.name", Text),
-        ("content.*.id", Text),
-        ("content_block.name", Text),
-        ("content_block.id", Text),
-        ("delta.text", Text),
         ("delta.toolUse.input", Text),
         ("delta.reasoningContent.text", Text),
-        ("delta.partial_json", Text),
-        ("delta.thinking", Text),
         ("contentBlockDelta.delta.text", Text),
         ("generation", Text),
         ("outputText", Text),
@@ -331,7 +301,7 @@ pub(super) fn of(dialect: Dialect) -> &'static Paths<Member> {
         }
         Dialect::Anthropic => paths!(ANTHROPIC),
         Dialect::Gemini => paths!(GEMINI),
-        Dialect::Bedrock => paths!(BEDROCK),
+        Dialect::Bedrock => paths!(BEDROCK, ANTHROPIC),
         Dialect::Cohere => paths!(COHERE),
         Dialect::Ollama => paths!(OLLAMA, OPENAI),
         Dialect::Pinecone => paths!(PINECONE),

@@ -94,7 +94,7 @@ fn facts<'a>(snapshot: &'a Snapshot, subject: &'a Subject<'_>) -> Facts<'a> {
         path: subject.path,
         host: route.authority.host(),
         headers,
-        identity: (&snapshot.namespace, &snapshot.name),
+        identity: snapshot.identity_parts(),
         pod: subject.pod,
         now: moment(subject.now),
         content,
