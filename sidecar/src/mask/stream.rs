@@ -68,6 +68,9 @@ enum Frames {
     Messages(aws::Messages),
 }
 
+/// White space before it is known how an answer is framed.
+const MAX_SPACE: usize = 1024;
+
 /// The text that an answer is that is no stream.
 const WHOLE: Key = Key {
     channel: u8::MAX,
@@ -235,11 +238,12 @@ impl Frames {
 /// How an answer is framed that begins with `begun`; `None` where more has to come.
 fn begins(framing: Framing, begun: &[u8]) -> Option<Frames> {
     if framing == Framing::Elements {
-        let first = begun.iter().find(|byte| !byte.is_ascii_whitespace())?;
-        return Some(match first {
-            b'[' => Frames::Elements(json::Elements::default(), Vec::new()),
-            _ => Frames::whole(true),
-        });
+        return match begun.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'[') => Some(Frames::Elements(json::Elements::default(), Vec::new())),
+            // White space without end is not kept.
+            None if begun.len() <= MAX_SPACE => None,
+            _ => Some(Frames::whole(true)),
+        };
     }
     const BEGINNINGS: [&[u8]; 8] = [
         b"data:",

@@ -667,6 +667,16 @@ fn an_error_where_an_array_was_expected_is_one_json_text() {
 }
 
 #[test]
+fn white_space_is_not_kept_for_ever() {
+    let mut stream = stream(masks(), Dialect::Gemini, Framing::Elements);
+    let mut out = Vec::new();
+    stream.push(&[b' '; MAX_SPACE], &mut out).unwrap();
+    assert!(out.is_empty());
+    stream.push(b" ", &mut out).unwrap();
+    assert_eq!(out.len(), MAX_SPACE + 1);
+}
+
+#[test]
 fn members_are_masked_or_left_out_whole() {
     let fields = vec![
         field("user.email", FieldAction::Mask),
