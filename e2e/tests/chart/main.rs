@@ -5,5 +5,6 @@
 mod contract;
 mod golden;
 mod helm;
+mod policies;
 mod rules;
 mod schema;

@@ -243,7 +243,7 @@ fn nothing_is_there_twice_and_every_reference_has_its_object() {
             let namespace = object.0["metadata"]["namespace"]
                 .as_str()
                 .unwrap_or_default();
-            if object.kind().ends_with("Binding") {
+            if ["RoleBinding", "ClusterRoleBinding"].contains(&object.kind()) {
                 let role = &object.0["roleRef"];
                 let kind = role["kind"].as_str().expect("a kind");
                 let within = if kind == "Role" { namespace } else { "" };

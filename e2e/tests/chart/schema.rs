@@ -88,6 +88,14 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     ("rbac.watchNamespaces={a,a}", "items at 0 and 1 are equal"),
     (
+        "admissionPolicies.debugger=me",
+        "at '/admissionPolicies': additional properties 'debugger' not allowed",
+    ),
+    (
+        "admissionPolicies.debuggers=a' in ['a",
+        "at '/admissionPolicies/debuggers': 'a\\' in [\\'a' does not match pattern",
+    ),
+    (
         "commonLabels.team=a b",
         "at '/commonLabels/team': 'a b' does not match pattern",
     ),

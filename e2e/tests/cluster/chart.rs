@@ -137,7 +137,7 @@ fn chart_uninstall_leaves_agents_running_and_a_release_of_one_namespace_takes_ov
     namespace.get("agentidentity", "support-bot")?;
     let selector = format!("--selector=app.kubernetes.io/instance={RELEASE}");
     let kinds = "deployments,pods,services,secrets,serviceaccounts,leases,poddisruptionbudgets,networkpolicies,roles,rolebindings,\
-                 clusterroles,clusterrolebindings,mutatingwebhookconfigurations";
+                 clusterroles,clusterrolebindings,mutatingwebhookconfigurations,validatingadmissionpolicies,validatingadmissionpolicybindings";
     until("everything of the release to be gone", PATIENCE, || {
         let left = house.cluster.kubectl([
             "get",
@@ -289,7 +289,7 @@ fn chart_definitions_outlive_the_release() -> Result<()> {
 }
 
 #[test]
-fn chart_leaves_the_api_server_nothing_to_fill_in_to_the_webhook_configuration() -> Result<()> {
+fn chart_leaves_the_api_server_nothing_to_fill_in_to_what_it_admits_by() -> Result<()> {
     let cluster = &ground()?.house.cluster;
     let chart = house::root().join("charts/postern");
     let name = format!("postern-test-{}", random()?);
@@ -298,14 +298,22 @@ fn chart_leaves_the_api_server_nothing_to_fill_in_to_the_webhook_configuration()
         &name,
         &chart.to_string_lossy(),
         "--show-only=templates/webhook/mutatingwebhookconfiguration.yaml",
+        "--show-only=templates/admission/*.yaml",
     ])?;
-    let mut command = cluster.kubectl_command();
-    command.args(["create", "--filename=-", "--output=json"]);
-    let sent = run::output_with(&rendered, command.arg("--dry-run=client"))?;
-    let mut command = cluster.kubectl_command();
-    command.args(["create", "--filename=-", "--output=json"]);
-    let stored = run::output_with(&rendered, command.arg("--dry-run=server"))?;
-    let [sent, stored] = [sent, stored].map(|text| serde_json::from_str::<Value>(&text));
-    assert_eq!(sent?["webhooks"], stored?["webhooks"]);
+    let objects = |dry_run: &str| -> Result<Vec<Value>> {
+        let mut command = cluster.kubectl_command();
+        command.args(["create", "--filename=-", "--output=json", dry_run]);
+        let printed = run::output_with(&rendered, &mut command)?;
+        let objects = serde_json::Deserializer::from_str(&printed).into_iter();
+        Ok(objects.collect::<Result<_, _>>()?)
+    };
+    let [sent, stored] = [objects("--dry-run=client")?, objects("--dry-run=server")?];
+    // One configuration, six policies and their bindings.
+    assert_eq!((sent.len(), stored.len()), (13, 13));
+    for (sent, stored) in sent.iter().zip(&stored) {
+        for part in ["webhooks", "spec"] {
+            assert_eq!(sent[part], stored[part], "{}", sent["metadata"]["name"]);
+        }
+    }
     Ok(())
 }

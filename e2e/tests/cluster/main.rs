@@ -2,6 +2,7 @@
 //!
 //! Each test has a namespace of its own, which it keeps only if it fails. `cargo test -p postern-e2e --test cluster` sets up what it needs.
 
+mod admission;
 mod admit;
 mod chart;
 mod demo;
@@ -9,6 +10,7 @@ mod down;
 mod inject;
 mod leak;
 mod neighbours;
+mod rbac;
 mod refuse;
 mod rotate;
 mod support;

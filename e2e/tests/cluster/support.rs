@@ -17,7 +17,7 @@ use postern_e2e::{Cache, House, Provider, image};
 
 pub(crate) use self::{
     agents::{Agents, WHOLE_RUN, secret},
-    api::{admit, create, talk},
+    api::{Said, admit, create, talk},
     machine::Process,
     pods::{Agent, agent, container, deployment, direct, pod, resting, without_postern},
     release::{Restored, helm},
