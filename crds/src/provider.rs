@@ -288,7 +288,7 @@ mod tests {
         }
         assert_eq!(
             by_gateway.into_keys().collect::<Vec<_>>(),
-            ["anthropic", "fireworks", "gemini", "openai"]
+            ["anthropic", "bedrock", "fireworks", "gemini", "openai"]
         );
     }
 

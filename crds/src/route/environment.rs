@@ -62,7 +62,7 @@ pub fn environment(routes: &[Route], port: u16) -> (Vec<Variable>, Vec<String>) 
             });
         }
     }
-    match gateway(routes, port) {
+    match gateway(routes, port, &variables) {
         Ok(more) => variables.extend(more),
         Err(note) => notes.push(note),
     }
@@ -74,12 +74,28 @@ pub fn pod_environment(routes: &[Route]) -> (Vec<Variable>, Vec<String>) {
     environment(routes, DATA_PORT)
 }
 
+/// The one vendor of LangChain's gateway layout whose calls are signed: a key of the gateway's makes LangChain for Python send that as a
+/// bearer token instead, which AWS's SDK refuses without TLS.
+const SIGNED: &str = "bedrock";
+
 /// The variables of LangChain's gateway layout, by which newer clients find every vendor that it knows, or a note why they are left out.
-fn gateway(routes: &[Route], port: u16) -> Result<Vec<Variable>, String> {
+/// `variables` are those that there are without them.
+fn gateway(routes: &[Route], port: u16, variables: &[Variable]) -> Result<Vec<Variable>, String> {
     let mut known = routes.iter().filter(|route| route.gateway().is_some());
-    let Some(first) = known.clone().next() else {
+    // Bedrock's clients need none of this: their own variables lead to the sidecar.
+    let Some(first) = known.clone().find(|route| route.gateway() != Some(SIGNED)) else {
         return Ok(Vec::new());
     };
+    let is_signed = known.clone().any(|route| route.gateway() == Some(SIGNED));
+    // The fallback for the gateway's own key.
+    if let Some(key) = variables.iter().find(|v| v.name == "LANGSMITH_API_KEY")
+        && is_signed
+    {
+        return Err(format!(
+            "LANGSMITH_GATEWAY is not set: LangChain for Python would send Bedrock the key of credential {} in place of a signature",
+            key.credential
+        ));
+    }
     // A vendor's own variables lead to its first credential. The gateway must lead to the same one: some classes of a client read only the
     // one kind of variable, some only the other.
     let overtaken = known.find(|route| {
@@ -96,23 +112,24 @@ fn gateway(routes: &[Route], port: u16) -> Result<Vec<Variable>, String> {
             route.credential
         ));
     }
-    let variable = |name: &str, value, carries| Variable {
-        name: name.into(),
-        value,
-        carries,
+    let address = Variable {
+        name: "LANGSMITH_GATEWAY".into(),
+        value: format!("http://127.0.0.1:{port}"),
+        carries: Carries::Address,
         only_if_present: false,
         credential: first.credential.clone(),
     };
-    Ok(vec![
-        variable(
-            "LANGSMITH_GATEWAY",
-            format!("http://127.0.0.1:{port}"),
-            Carries::Address,
-        ),
-        variable(
-            "LANGSMITH_GATEWAY_API_KEY",
-            first.placeholder.clone(),
-            Carries::Key,
-        ),
-    ])
+    // Without it each vendor's clients send that vendor's placeholder.
+    let key = Variable {
+        name: "LANGSMITH_GATEWAY_API_KEY".into(),
+        value: if is_signed {
+            String::new()
+        } else {
+            first.placeholder.clone()
+        },
+        carries: Carries::Key,
+        only_if_present: is_signed,
+        credential: first.credential.clone(),
+    };
+    Ok(vec![address, key])
 }

@@ -715,6 +715,42 @@ fn the_gateway_is_left_out_where_it_would_lead_elsewhere_than_the_vendors_variab
 }
 
 #[test]
+fn the_gateway_has_no_key_that_would_stand_in_place_of_bedrocks_signature() {
+    let openai = "{name: openai, provider: openai}";
+    let aws = "{name: aws, provider: bedrock, endpoint: \"https://bedrock-runtime.us-east-1.amazonaws.com\"}";
+    let gateway = |credentials: &[&str]| {
+        let routes = compiled(&format!("[{}]", credentials.join(", "))).unwrap();
+        let (variables, notes) = pod_environment(&routes);
+        let gateway: Vec<_> = variables
+            .into_iter()
+            .filter(|v| v.name.starts_with("LANGSMITH_GATEWAY"))
+            .map(|v| (v.name, v.value, v.only_if_present))
+            .collect();
+        let reached = find(&routes, "bedrock").map(|route| route.credential.clone());
+        (gateway, reached, notes.concat())
+    };
+
+    let (both, reached, notes) = gateway(&[openai, aws]);
+    let address = "http://127.0.0.1:14080".to_owned();
+    assert_eq!(
+        both,
+        [
+            ("LANGSMITH_GATEWAY".to_owned(), address, false),
+            ("LANGSMITH_GATEWAY_API_KEY".to_owned(), String::new(), true),
+        ]
+    );
+    assert_eq!(reached.as_deref(), Some("aws"), "the layout's own name");
+    assert!(notes.is_empty(), "{notes}");
+    // Not by itself, and not where another key would be taken.
+    assert!(gateway(&[aws]).0.is_empty());
+    let (none, _, notes) = gateway(&[openai, aws, "{name: traces, provider: langsmith}"]);
+    assert!(
+        none.is_empty() && notes.contains("the key of credential traces"),
+        "{notes}"
+    );
+}
+
+#[test]
 fn a_placeholder_depends_on_the_credentials_full_name() {
     let placeholder = |namespace, identity, credential| {
         placeholder::render("p-{}", namespace, identity, credential)

@@ -104,7 +104,7 @@ def main():
     port = json.loads(sys.stdin.readline())["port"]
 
     js = {"Content-Type": "application/json; charset=utf-8"}
-    for route in ("bedrock", "unsessioned", "s3"):
+    for route in ("sessioned", "unsessioned", "s3"):
         for method, target, body, headers in [
             ("GET", "/", b"", {}),
             ("GET", "/a?b=2&a=1&a=0&empty=&bare", b"", {}),
@@ -127,7 +127,7 @@ def main():
     client = boto3.client(
         "bedrock-runtime",
         region_name="eu-central-1",
-        endpoint_url=f"http://127.0.0.1:{port}/bedrock",
+        endpoint_url=f"http://127.0.0.1:{port}/sessioned",
         aws_access_key_id="callers-own",
         aws_secret_access_key="callers-own",
         config=Config(retries={"max_attempts": 1}),

@@ -20,7 +20,7 @@ fn botocore_makes_the_same_signatures() -> Result<()> {
     let sidecar = Sidecar::of(
         &program,
         &[
-            ("bedrock", aws("bedrock"), "secret"),
+            ("sessioned", aws("bedrock"), "secret"),
             ("unsessioned", aws("bedrock"), "without_session"),
             ("s3", aws("s3"), "secret"),
         ],

@@ -118,7 +118,7 @@ fn at_home(routes: &[Route], index: usize) -> Vec<usize> {
     let (variables, _) = route::pod_environment(routes);
     for variable in variables
         .iter()
-        .filter(|variable| variable.carries == Carries::Key)
+        .filter(|variable| variable.carries == Carries::Key && !variable.value.is_empty())
     {
         let read_here = provider
             .environment

@@ -197,7 +197,7 @@ async fn s3_gets_its_body_as_it_comes_and_other_services_never_one_signed_in_chu
     let aws = |service| json!({"awsSigV4": {"service": service, "region": "r"}});
     let sidecar = Identity::new()
         .injected("s3", &upstream, &aws("s3"), AWS)
-        .injected("bedrock", &upstream, &aws("bedrock"), AWS)
+        .injected("runtime", &upstream, &aws("bedrock"), AWS)
         .allowing_all()
         .serve()
         .await;
@@ -207,7 +207,7 @@ async fn s3_gets_its_body_as_it_comes_and_other_services_never_one_signed_in_chu
         ("s3", "callers-own", Some("UNSIGNED-PAYLOAD")),
         ("s3", chunked, Some(chunked)),
         ("s3", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", None),
-        ("bedrock", chunked, None),
+        ("runtime", chunked, None),
     ] {
         let request = client
             .request("PUT", &format!("/{name}/key"))
