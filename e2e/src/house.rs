@@ -17,7 +17,15 @@ pub const RELEASE: &str = "postern";
 /// Namespace of the provider that tests share.
 const PROVIDER_NAMESPACE: &str = "postern-test-provider";
 /// Names under which the tests' provider is known in the cluster, so that programs call what they always call.
-const PUBLIC_HOSTS: [&str; 2] = ["api.openai.com", "api.anthropic.com"];
+const PUBLIC_HOSTS: [&str; 7] = [
+    "api.openai.com",
+    "api.anthropic.com",
+    "generativelanguage.googleapis.com",
+    "api.mistral.ai",
+    "ollama.example.com",
+    "bedrock-runtime.us-east-1.amazonaws.com",
+    "chroma.example.com",
+];
 
 /// A cluster with Postern on it.
 #[derive(Debug, Clone)]

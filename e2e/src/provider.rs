@@ -1,4 +1,4 @@
-//! The provider that agents call: aimock, which we did not write, behind TLS, in a pod of its own.
+//! The providers that agents call, none of which we wrote, behind TLS, in a pod of their own.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
-// Serves aimock as a provider is served: over TLS with HTTP/1.1 and HTTP/2, and says what it was sent.
+// Serves what plays the providers as a provider is served: over TLS with HTTP/1.1 and HTTP/2, and says what it was sent.
 //
-// Each request is one line of JSON on standard output: protocol, method, path, every header (keys too, which aimock's
-// own journal hides), and the status of the answer, or `"aborted": true` where it did not come to its end.
+// The host that a caller asks for decides who answers: aimock, a mock of many providers; a real Chroma for `chroma.…`; ministack, a mock of
+// AWS, for `bedrock-runtime.…`. Each request is one line of JSON on standard output: protocol, method, path, every header (keys too, which
+// aimock's own journal hides), and the status of the answer, or `"aborted": true` where it did not come to its end.
 // Arguments go to aimock (`--latency 50`, `--chaos-disconnect 1`, …); AIMOCK_API_KEYS makes it refuse all other keys.
 //
 //   :8443  TLS, with /tls/tls.crt and /tls/tls.key      :8080  plain HTTP      both: /health, /__aimock/… are not recorded
@@ -10,7 +11,14 @@ import { readFileSync } from "node:fs";
 import http from "node:http";
 import http2 from "node:http2";
 
-const AIMOCK = { host: "127.0.0.1", port: 4010 };
+const LOCAL = "127.0.0.1";
+const aimock = ["/app/node_modules/@copilotkit/aimock/dist/cli.js", "--host", LOCAL, "--port", 4010, "--fixtures", "/app/fixtures.json"];
+const chroma = "import chromadb_rust_bindings as chroma; chroma.cli(['chroma', 'run', '--path', '/tmp/chroma', '--host', '127.0.0.1', '--port', '4020'])";
+const PROVIDERS = [
+  { host: /^chroma\./, port: 4020, health: "/api/v2/heartbeat", command: ["python3", "-c", chroma] },
+  { host: /^bedrock-runtime\./, port: 4030, health: "/_ministack/health", command: ["python3", "-c", "from ministack.app import main; main()"] },
+  { host: /^/, port: 4010, health: "/health", command: [process.execPath, ...aimock, "--log-level", "warn", ...process.argv.slice(2)] },
+];
 // Of one connection, not of the message: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
 const CONNECTION = new Set(["connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"]);
 
@@ -37,12 +45,14 @@ function record(req, outcome) {
 const breakOff = (res) =>
   res.stream ? res.stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR) : res.destroy();
 
-function serve(req, res) {
+async function serve(req, res) {
   let outcome = { aborted: true };
   res.on("close", () => record(req, outcome));
-  const host = req.headers[":authority"] ?? req.headers.host;
+  const host = req.headers[":authority"] ?? req.headers.host ?? "";
   const headers = { ...forwarded(req.headers), host };
-  const inner = http.request({ ...AIMOCK, method: req.method, path: req.url, headers }, (answer) => {
+  const provider = PROVIDERS.find((provider) => provider.host.test(host));
+  await provider.ready;
+  const inner = http.request({ host: LOCAL, port: provider.port, method: req.method, path: req.url, headers }, (answer) => {
     res.writeHead(answer.statusCode, forwarded(answer.headers));
     answer.pipe(res);
     answer.on("end", () => (outcome = { status: answer.statusCode }));
@@ -54,21 +64,32 @@ function serve(req, res) {
   req.pipe(inner);
 }
 
-function healthy() {
+function healthy({ port, health }) {
   return new Promise((resolve) => {
-    http.get({ ...AIMOCK, path: "/health" }, (res) => resolve(res.resume().statusCode === 200)).on("error", () => resolve(false));
+    http.get({ host: LOCAL, port, path: health }, (res) => resolve(res.resume().statusCode === 200)).on("error", () => resolve(false));
   });
 }
 
-const cli = "/app/node_modules/@copilotkit/aimock/dist/cli.js";
-const options = ["--host", AIMOCK.host, "--port", AIMOCK.port, "--fixtures", "/app/fixtures.json", "--log-level", "warn"];
-// Standard output is for the record alone.
-const aimock = spawn(process.execPath, [cli, ...options, ...process.argv.slice(2)], { stdio: ["ignore", 2, 2] });
-aimock.on("exit", (code) => process.exit(code ?? 1));
-// The first process of a container has no default action for a signal.
-for (const signal of ["SIGTERM", "SIGINT"]) process.on(signal, () => aimock.kill() && process.exit(0));
+async function start(provider) {
+  const [program, ...options] = provider.command;
+  const env = { ...process.env, PYTHONPATH: "/app/site-packages", GATEWAY_PORT: "4030", HOME: "/tmp" };
+  // Standard output is for the record alone.
+  provider.process = spawn(program, options, { stdio: ["ignore", 2, 2], env });
+  provider.process.on("exit", (code) => process.exit(code ?? 1));
+  while (!(await healthy(provider))) await new Promise((resolve) => setTimeout(resolve, 50));
+}
 
-while (!(await healthy())) await new Promise((resolve) => setTimeout(resolve, 50));
+for (const provider of PROVIDERS) provider.ready = start(provider);
+// The first process of a container has no default action for a signal.
+for (const signal of ["SIGTERM", "SIGINT"]) {
+  process.on(signal, () => {
+    for (const provider of PROVIDERS) provider.process.kill();
+    process.exit(0);
+  });
+}
+
+// Most callers want aimock, which is ready first; whoever wants another waits for it.
+await PROVIDERS.at(-1).ready;
 const [cert, key] = [readFileSync("/tls/tls.crt"), readFileSync("/tls/tls.key")];
 http2.createSecureServer({ cert, key, allowHTTP1: true }, serve).listen(8443);
 http.createServer(serve).listen(8080);

@@ -45,7 +45,7 @@ enum Name {
     LangchainPython,
     /// Node.js with LangChain.
     LangchainNode,
-    /// The mock provider.
+    /// The mock providers.
     Provider,
 }
 

@@ -50,13 +50,18 @@ pub fn langchain_packages(cache: &Cache) -> Result<Part> {
     parts::python(cache, "langchain", why, &requirements)
 }
 
-/// `localhost/provider`: the mock provider behind TLS. `e2e/images/provider/provider.mjs` says what it takes and prints.
+/// `localhost/provider`: the mock providers behind TLS. `e2e/images/provider/provider.mjs` says what it takes and prints.
 pub fn provider(cache: &Cache) -> Result<Image> {
     let directory = directory("provider");
+    let why = "plays the providers that are not there";
     let parts = [
         ("rootfs.tar", parts::debian(cache)?),
         ("node", parts::node()?),
         ("node_modules", aimock(cache)?),
+        (
+            "site-packages",
+            parts::python(cache, "provider", why, &directory.join("requirements.txt"))?,
+        ),
     ];
     let files = ["Dockerfile", "provider.mjs", "fixtures.json"];
     assemble(cache, "provider", &directory, &files, &parts)

@@ -1,0 +1,76 @@
+"""The calls of many vendors, and a vector store, against whatever the environment points at; prints one JSON line a call, as traffic.py does."""
+
+import os
+
+import chromadb
+from langchain_aws import ChatBedrockConverse
+from langchain_chroma import Chroma
+from langchain_core.tools import tool
+from langchain_google_genai import ChatGoogleGenerativeAI
+from langchain_mistralai import ChatMistralAI
+from langchain_ollama import ChatOllama
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
+from report import collected, joined, report, shown, waited
+
+
+@tool
+def weather(city: str) -> str:
+    """The weather in a city."""
+    return f"sunny in {city}"
+
+
+JOKE = {
+    "title": "Joke",
+    "description": "A joke.",
+    "type": "object",
+    "properties": {"setup": {"type": "string"}, "punchline": {"type": "string"}},
+    "required": ["setup", "punchline"],
+}
+
+ANSWER = "What is the capital of France?"
+STREAM = "Count to five."
+TOOL = "What is the weather in Paris?"
+
+
+def calls():
+    """(name, what to do) for every call."""
+    chat = {
+        "responses": ChatOpenAI(model="gpt-4o-mini", use_responses_api=True, max_retries=0),
+        # A second attempt after a failure would take time and show nothing else.
+        "gemini": ChatGoogleGenerativeAI(model="gemini-2.5-flash", max_retries=1),
+        "mistral": ChatMistralAI(model="mistral-small-latest", max_retries=1),
+        "ollama": ChatOllama(model="llama3.2"),
+    }
+    bedrock = ChatBedrockConverse(model="anthropic.claude-3-haiku-20240307-v1:0")
+    for name, model in {**chat, "bedrock": bedrock}.items():
+        yield f"{name}.invoke", lambda model=model: shown(model.invoke(ANSWER))
+        yield f"{name}.ainvoke", lambda model=model: shown(waited(model.ainvoke(ANSWER)))
+        yield f"{name}.stream", lambda model=model: joined(list(model.stream(STREAM)))
+        yield f"{name}.astream", lambda model=model: joined(waited(collected(model.astream(STREAM))))
+    for name, model in chat.items():
+        tools = model.bind_tools([weather])
+        yield f"{name}.tools", lambda tools=tools: shown(tools.invoke(TOOL))
+        yield f"{name}.tools.stream", lambda tools=tools: joined(list(tools.stream(TOOL)))
+        joke = model.with_structured_output(JOKE)
+        yield f"{name}.structured", lambda joke=joke: joke.invoke("Tell me a joke.")
+        # Mistral's error names the address that was called, which is not the same.
+        if name != "mistral":
+            yield f"{name}.busy", lambda model=model: shown(model.invoke("Be busy."))
+    yield "chroma", vectors
+
+
+def vectors():
+    """Three texts go into a collection of this pod's own, and the nearest come out of it."""
+    embeddings = OpenAIEmbeddings(model="text-embedding-3-small", check_embedding_ctx_length=False)
+    client = chromadb.HttpClient(host=os.environ["CHROMA_URL"], headers={"X-Chroma-Token": os.environ["CHROMA_TOKEN"]})
+    store = Chroma(client=client, collection_name=f"of-{os.uname().nodename}", embedding_function=embeddings)
+    store.add_texts(["a small gate", "a tall tower", "a deep moat"], ids=["gate", "tower", "moat"])
+    found = store.similarity_search_with_score("a small gate", k=2)
+    kept = sorted(store.get()["documents"])
+    store.delete(["moat"])
+    left = sorted(store.get()["ids"])
+    store.delete_collection()
+    return {"found": [(document.page_content, round(score, 4)) for document, score in found], "kept": kept, "left": left}
+
+
+report(calls())
