@@ -6,6 +6,8 @@
 
 pub mod access;
 pub mod app;
+#[doc(hidden)]
+pub mod bench;
 pub mod config;
 pub mod policy_command;
 pub mod process;

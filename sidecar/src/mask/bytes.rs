@@ -22,6 +22,11 @@ impl ByteSet {
         Self::of(b'0'..=b'9')
     }
 
+    /// Whether it has one.
+    pub(super) fn has(&self, byte: u8) -> bool {
+        self.0[usize::from(byte)]
+    }
+
     /// Those of it.
     pub(super) fn iter(&self) -> impl Iterator<Item = u8> {
         (0..=u8::MAX).filter(|byte| self.0[usize::from(*byte)])

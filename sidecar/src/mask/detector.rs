@@ -42,17 +42,21 @@ pub(super) trait Detect: Send + Sync {
     fn triggers(&self) -> Triggers;
 
     /// The place where a value may begin that `trigger` leads to. Every value is led to by one of its bytes, unless it is the end of another one;
-    /// an open one too, unless it begins in the last [`Detect::reach`] bytes.
+    /// an open one too, unless it begins in the last
+    /// [`Detect::reach`] bytes or [`Detect::tail`] tells of it.
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize>;
 
-    /// How many bytes stand in front of a value's trigger at most.
+    /// How many bytes stand in front of a value's trigger at most, but for what [`Detect::tail`] tells.
     fn reach(&self) -> usize;
 
-    /// The first open place from `from` on among the last [`Detect::reach`] bytes.
-    fn tail(&self, view: &View<'_>, from: usize) -> Option<usize> {
-        let end = view.text.len();
-        (end.saturating_sub(self.reach()).max(from)..end)
-            .find(|at| view.text.is_char_boundary(*at) && matches!(self.at(view, *at), Found::Open))
+    /// Whether values begin only where no letter or digit stands before them.
+    fn begins_free(&self) -> bool {
+        true
+    }
+
+    /// The first open place from `from` on, where the trigger may stand far behind it.
+    fn tail(&self, _view: &View<'_>, _from: usize) -> Option<usize> {
+        None
     }
 
     /// The value as it is compared with others: two spellings of one are the same.
@@ -62,10 +66,50 @@ pub(super) trait Detect: Send + Sync {
 }
 
 /// Which bytes a detector wants to be asked about.
+#[derive(Clone)]
 pub(super) struct Triggers {
     pub(super) bytes: ByteSet,
+    /// What must stand behind one of them, if anything stands there.
+    pub(super) next: Option<ByteSet>,
     /// Not about a digit with another one before it.
     pub(super) is_number: bool,
+}
+
+impl Triggers {
+    /// Any of these.
+    fn bytes(bytes: ByteSet) -> Self {
+        Self {
+            bytes,
+            next: None,
+            is_number: false,
+        }
+    }
+
+    /// Any of these, and of a row of digits the first alone.
+    fn numbers(bytes: ByteSet) -> Self {
+        Self {
+            is_number: true,
+            ..Self::bytes(bytes)
+        }
+    }
+
+    /// Of the bytes that stand at each place of a match, the two beside one another that text has least, and at which place they are.
+    fn rarest(heads: &[ByteSet]) -> (usize, Self) {
+        let pairs = heads
+            .iter()
+            .enumerate()
+            .map(|(at, bytes)| (at, bytes, heads.get(at + 1)));
+        let (at, bytes, next) = pairs
+            .min_by_key(|(_, bytes, next)| {
+                bytes.frequency() * (next.map_or(1000, ByteSet::frequency) + 200)
+            })
+            .expect("a match has at least one byte");
+        let triggers = Self {
+            next: next.cloned(),
+            ..Self::bytes(bytes.clone())
+        };
+        (at, triggers)
+    }
 }
 
 /// What begins at a place.
@@ -96,15 +140,15 @@ pub(super) fn detector(what: &Masked, regions: &BTreeSet<Region>) -> Box<dyn Det
             Detector::Phone => Box::new(phone::Phone::new(regions)),
             Detector::CreditCard => Box::new(credit_card::CreditCard),
             Detector::Iban => Box::new(iban::Iban),
-            Detector::UsSsn => Box::new(us_ssn::UsSsn),
+            Detector::UsSsn => Box::new(us_ssn::UsSsn::new()),
             Detector::IpAddress => Box::new(ip_address::IpAddress),
             Detector::AwsAccessKey => Box::new(aws_access_key::AWS_ACCESS_KEY),
             Detector::GithubToken => Box::new(github_token::GITHUB_TOKEN),
             Detector::Jwt => Box::new(jwt::Jwt),
             Detector::PrivateKey => Box::new(private_key::PrivateKey),
             Detector::ApiKey => Box::new(api_key::API_KEY),
-            Detector::DateOfBirth => Box::new(date_of_birth::DateOfBirth),
-            Detector::Passport => Box::new(passport::Passport),
+            Detector::DateOfBirth => Box::new(date_of_birth::DateOfBirth::new()),
+            Detector::Passport => Box::new(passport::Passport::new()),
         },
         Masked::Pattern { regex, .. } => Box::new(pattern::Pattern::new(regex)),
         Masked::Dictionary {

@@ -3,6 +3,7 @@
 //! A table of bytes finds the places where a detector must be asked. Text without any of them costs one look at each byte.
 
 use super::{
+    bytes::ByteSet,
     detector::{Detect, Found},
     swallow::Swallow,
     view::View,
@@ -17,6 +18,12 @@ pub(super) struct Scanner {
     asks: Vec<Vec<u16>>,
     /// Who wants to know of a digit even where another one stands before it.
     asks_inside: Vec<Vec<u16>>,
+    /// What must stand behind a trigger, by detector.
+    nexts: Vec<Option<ByteSet>>,
+    /// Whose triggers may stand behind the begin of a value: how far, whether it begins free, and the detector.
+    tails: Vec<(usize, bool, usize)>,
+    /// The longest of these ways.
+    reach: usize,
 }
 
 /// A value, wherever it stands among others.
@@ -37,6 +44,9 @@ impl Scanner {
             is_hot: [false; 256],
             asks: vec![Vec::new(); 256],
             asks_inside: vec![Vec::new(); 256],
+            nexts: Vec::new(),
+            tails: Vec::new(),
+            reach: 0,
         };
         for (index, detector) in detectors.iter().enumerate() {
             let index = u16::try_from(index).expect("the items of a policy are few");
@@ -47,6 +57,12 @@ impl Scanner {
                 if !triggers.is_number {
                     scanner.asks_inside[byte].push(index);
                 }
+            }
+            scanner.nexts.push(triggers.next);
+            if detector.reach() > 0 {
+                let tail = (detector.reach(), detector.begins_free(), usize::from(index));
+                scanner.tails.push(tail);
+                scanner.reach = scanner.reach.max(detector.reach());
             }
         }
         scanner.detectors = detectors;
@@ -78,6 +94,11 @@ impl Scanner {
             };
             for by in &asks[usize::from(byte)] {
                 let by = usize::from(*by);
+                if let (Some(next), Some(bytes)) = (bytes.get(next), &self.nexts[by])
+                    && !bytes.has(*next)
+                {
+                    continue;
+                }
                 let detector = &*self.detectors[by];
                 let Some(start) = detector.start(view, trigger).filter(|at| *at >= from) else {
                     continue;
@@ -99,9 +120,30 @@ impl Scanner {
                 });
             }
         }
-        if !view.is_last {
-            for detector in &self.detectors {
-                open = open.min(detector.tail(view, from).unwrap_or(open));
+        if view.is_last {
+            return open;
+        }
+        for detector in &self.detectors {
+            open = open.min(detector.tail(view, from).unwrap_or(open));
+        }
+        self.tail(view, from, open)
+    }
+
+    /// The first open place before `open` whose trigger may still come.
+    fn tail(&self, view: &View<'_>, from: usize, open: usize) -> usize {
+        let end = view.text.len();
+        for at in end.saturating_sub(self.reach).max(from)..open {
+            if !view.text.is_char_boundary(at) {
+                continue;
+            }
+            let is_free = view.is_free_before(at);
+            let is_open = self.tails.iter().any(|(reach, begins_free, by)| {
+                end - at <= *reach
+                    && (is_free || !begins_free)
+                    && matches!(self.detectors[*by].at(view, at), Found::Open)
+            });
+            if is_open {
+                return at;
             }
         }
         open

@@ -41,6 +41,22 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The byte before a place.
+    pub(super) fn byte_before(&self, at: usize) -> Option<u8> {
+        at.checked_sub(1).map(|before| self.bytes()[before])
+    }
+
+    /// How many digits stand at a place, up to `most`, and what stands behind them.
+    pub(super) fn digits(&self, at: usize, most: usize) -> (usize, Option<u8>) {
+        let rest = &self.bytes()[at..];
+        let count = rest
+            .iter()
+            .take(most)
+            .take_while(|byte| byte.is_ascii_digit())
+            .count();
+        (count, rest.get(count).copied())
+    }
+
     /// The text of at most `length` bytes before a place.
     pub(super) fn before(&self, at: usize, length: usize) -> &'a str {
         let mut from = at.saturating_sub(length);
@@ -52,17 +68,17 @@ impl<'a> View<'a> {
 
     /// Whether the letter of an escape stands here.
     pub(super) fn is_escape(&self, at: usize) -> bool {
-        self.byte(at).is_some_and(|byte| ESCAPES.contains(&byte)) && self.before(at, 1) == "\\"
+        self.byte_before(at) == Some(b'\\')
+            && self.byte(at).is_some_and(|byte| ESCAPES.contains(&byte))
     }
 
     /// Whether a value may begin here: no letter or digit stands before it.
     pub(super) fn is_free_before(&self, at: usize) -> bool {
-        let Some(before) = at.checked_sub(1) else {
+        let Some(byte) = self.byte_before(at) else {
             return true;
         };
-        let byte = self.bytes()[before];
         if byte.is_ascii() {
-            return !byte.is_ascii_alphanumeric() || self.is_escape(before);
+            return !byte.is_ascii_alphanumeric() || self.is_escape(at - 1);
         }
         !self.before(at, 4).chars().next_back().is_some_and(joins)
     }

@@ -10,6 +10,10 @@ use crate::mask::{
 
 /// ISO/IEC 7812-1: an issuer's number has at most 19 digits.
 const MAX_DIGITS: usize = 19;
+/// The shortest number of any network.
+const MIN_DIGITS: usize = 12;
+/// The first byte of a no-break space.
+const NBSP: u8 = 0xc2;
 /// As many digits of the prefix as tell the network.
 const PREFIX: usize = 6;
 /// The shortest group of digits: `4111 111 …` are groups, `4 1 1 1` is a list.
@@ -107,14 +111,21 @@ impl Detect for CreditCard {
     }
 
     fn triggers(&self) -> Triggers {
-        Triggers {
-            bytes: ByteSet::digits(),
-            is_number: true,
-        }
+        Triggers::numbers(ByteSet::digits())
     }
 
-    fn start(&self, _view: &View<'_>, trigger: usize) -> Option<usize> {
-        Some(trigger)
+    fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
+        let may_be = match view.digits(trigger, MIN_DIGITS) {
+            (_, None) | (MIN_DIGITS, _) => true,
+            (count, Some(b' ' | b'-')) => {
+                count >= MIN_GROUP
+                    && view
+                        .byte(trigger + count + 1)
+                        .is_none_or(|byte| byte.is_ascii_digit())
+            }
+            (count, Some(next)) => count >= MIN_GROUP && next == NBSP,
+        };
+        may_be.then_some(trigger)
     }
 
     fn reach(&self) -> usize {

@@ -6,7 +6,7 @@
 
 use super::{
     Detect, Found, Triggers,
-    context::{self, Word},
+    context::{Context, Word},
     cursor::{Cursor, Step},
 };
 use crate::mask::{
@@ -15,7 +15,7 @@ use crate::mask::{
 };
 
 /// What says that a date is one.
-const CONTEXT: [Word; 22] = [
+const WORDS: [Word; 22] = [
     Word::Part("birth"),
     Word::Part("geburt"),
     Word::Part("geboren"),
@@ -40,75 +40,75 @@ const CONTEXT: [Word; 22] = [
     Word::Whole("nata il"),
 ];
 
-/// The months' names, and what of them stands for the whole.
+/// The months' names and what of them stands for the whole, in order.
 const MONTHS: [&str; 67] = [
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-    "jan",
-    "feb",
-    "mar",
-    "apr",
-    "jun",
-    "jul",
-    "aug",
-    "sep",
-    "sept",
-    "oct",
-    "nov",
-    "dec",
-    "januar",
-    "februar",
-    "märz",
-    "mai",
-    "juni",
-    "juli",
-    "oktober",
-    "dezember",
-    "janvier",
-    "février",
-    "mars",
-    "avril",
-    "juin",
-    "juillet",
+    "abril",
+    "agosto",
     "août",
-    "septembre",
-    "octobre",
-    "novembre",
+    "apr",
+    "april",
+    "aprile",
+    "aug",
+    "august",
+    "avril",
+    "dec",
+    "december",
+    "dezember",
+    "dezembro",
+    "dicembre",
+    "diciembre",
     "décembre",
     "enero",
-    "febrero",
-    "marzo",
-    "abril",
-    "mayo",
-    "junio",
-    "julio",
-    "agosto",
-    "septiembre",
-    "octubre",
-    "noviembre",
-    "diciembre",
-    "gennaio",
+    "feb",
     "febbraio",
-    "aprile",
-    "maggio",
+    "febrero",
+    "februar",
+    "february",
+    "février",
+    "gennaio",
     "giugno",
-    "luglio",
-    "settembre",
-    "ottobre",
-    "dicembre",
+    "jan",
     "janeiro",
+    "januar",
+    "january",
+    "janvier",
+    "juillet",
+    "juin",
+    "jul",
+    "juli",
+    "julio",
+    "july",
+    "jun",
+    "june",
+    "juni",
+    "junio",
+    "luglio",
+    "maggio",
+    "mai",
+    "mar",
+    "march",
+    "mars",
+    "marzo",
     "março",
-    "dezembro",
+    "may",
+    "mayo",
+    "märz",
+    "nov",
+    "november",
+    "novembre",
+    "noviembre",
+    "oct",
+    "october",
+    "octobre",
+    "octubre",
+    "oktober",
+    "ottobre",
+    "sep",
+    "sept",
+    "september",
+    "septembre",
+    "septiembre",
+    "settembre",
 ];
 /// The longest of them, in bytes, and a dot and two spaces.
 const REACH: usize = 14;
@@ -116,7 +116,17 @@ const REACH: usize = 14;
 const MAX_MONTH: usize = 10;
 
 /// Finds dates.
-pub(super) struct DateOfBirth;
+pub(super) struct DateOfBirth {
+    context: Context,
+}
+
+impl DateOfBirth {
+    pub(super) fn new() -> Self {
+        Self {
+            context: Context::new(&WORDS),
+        }
+    }
+}
 
 impl Detect for DateOfBirth {
     fn at(&self, view: &View<'_>, start: usize) -> Found {
@@ -136,20 +146,27 @@ impl Detect for DateOfBirth {
         };
         match found {
             Found::Nothing => Found::Nothing,
-            _ if !context::precedes(view, start, &CONTEXT) => Found::Nothing,
+            _ if !self.context.precedes(view, start) => Found::Nothing,
             found => found,
         }
     }
 
     fn triggers(&self) -> Triggers {
-        Triggers {
-            bytes: ByteSet::digits(),
-            is_number: true,
-        }
+        Triggers::numbers(ByteSet::digits())
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
-        Some(month_before(view, trigger).unwrap_or(trigger))
+        let month = month_before(view, trigger);
+        let may_be = month.is_some()
+            || match view.digits(trigger, 8) {
+                (_, None) | (8, _) => true,
+                (4, Some(next)) => matches!(next, b'-' | b'/' | b'.'),
+                (1 | 2, Some(next)) => {
+                    matches!(next, b'-' | b'/' | b'.' | b' ' | b'a'..=b'z' | 0x80..)
+                }
+                _ => false,
+            };
+        may_be.then(|| month.unwrap_or(trigger))
     }
 
     fn reach(&self) -> usize {
@@ -159,21 +176,35 @@ impl Detect for DateOfBirth {
 
 /// Where the month's name begins that stands before a day.
 fn month_before(view: &View<'_>, day: usize) -> Option<usize> {
+    if view.byte_before(day) != Some(b' ') {
+        return None;
+    }
     let before = view.before(day, REACH + 4);
-    let name = before.trim_end_matches(' ').trim_end_matches('.');
-    if before.len() - name.len() > 3 || !before.ends_with(' ') {
+    let name = before.trim_end_matches(' ');
+    let name = name.strip_suffix('.').unwrap_or(name);
+    if before.len() - name.len() > 3 {
         return None;
     }
     let begin = name
         .char_indices()
         .rfind(|(_, char)| !char.is_alphabetic())
         .map_or(0, |(at, char)| at + char.len_utf8());
-    is_month(&name[begin..]).then(|| day - before.len() + begin)
+    let name = &name[begin..];
+    (name.len() >= 3 && is_month(name)).then(|| day - before.len() + begin)
 }
 
 fn is_month(name: &str) -> bool {
+    closest_month(name) == Some(name.len())
+}
+
+/// The length of the first month that begins with `name`.
+fn closest_month(name: &str) -> Option<usize> {
     let name = name.to_lowercase();
-    MONTHS.contains(&name.as_str())
+    let index = MONTHS.partition_point(|month| *month < name.as_str());
+    MONTHS
+        .get(index)
+        .filter(|month| month.starts_with(&name))
+        .map(|month| month.len())
 }
 
 /// A date, to its end.
@@ -256,6 +287,11 @@ fn of(cursor: &mut Cursor<'_, '_>) -> Step<()> {
 }
 
 fn month(cursor: &mut Cursor<'_, '_>) -> Step<()> {
+    let text = &cursor.view.text[cursor.at..];
+    let is_cut = text.chars().take(MAX_MONTH + 1).all(char::is_alphabetic);
+    if is_cut && closest_month(text).is_none() {
+        return Err(Found::Nothing);
+    }
     if is_month(cursor.run(3, MAX_MONTH, char::is_alphabetic)?) {
         Ok(())
     } else {

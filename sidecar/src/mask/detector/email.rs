@@ -46,10 +46,7 @@ impl Detect for Email {
     }
 
     fn triggers(&self) -> Triggers {
-        Triggers {
-            bytes: ByteSet::of([b'@']),
-            is_number: false,
-        }
+        Triggers::bytes(ByteSet::of([b'@']))
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
@@ -57,10 +54,9 @@ impl Detect for Email {
     }
 
     fn reach(&self) -> usize {
-        MAX_LOCAL
+        0
     }
 
-    /// As the default would find it, in one step.
     fn tail(&self, view: &View<'_>, from: usize) -> Option<usize> {
         let end = view.text.len();
         Some(local(view, end).max(from)).filter(|start| *start < end)
@@ -80,7 +76,7 @@ fn local(view: &View<'_>, end: usize) -> usize {
         .map_or(0, |(at, char)| at + char.len_utf8());
     let mut start = end - window.len() + run;
     // The `n` of an escaped end of line is none of it, and neither are the digits of an escaped `<`.
-    if view.before(start, 1) == "\\" {
+    if view.byte_before(start) == Some(b'\\') {
         start += escape(&view.bytes()[start..end]);
     }
     view.text[start..end]

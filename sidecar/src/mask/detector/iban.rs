@@ -118,10 +118,7 @@ impl Detect for Iban {
     }
 
     fn triggers(&self) -> Triggers {
-        Triggers {
-            bytes: ByteSet::digits(),
-            is_number: true,
-        }
+        Triggers::numbers(ByteSet::digits())
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
@@ -146,7 +143,8 @@ impl Detect for Iban {
 
 fn read(mut cursor: Cursor<'_, '_>) -> Step<usize> {
     let upper = |char: char| char.to_ascii_uppercase() as u8;
-    let is_first = |char: char| LENGTHS.iter().any(|(name, _)| name[0] == upper(char));
+    let is_first =
+        |char: char| char.is_ascii() && LENGTHS.iter().any(|(name, _)| name[0] == upper(char));
     let first = upper(cursor.expect(is_first)?);
     let second = upper(cursor.expect(|char| char.is_ascii_alphabetic())?);
     let length = LENGTHS

@@ -26,7 +26,7 @@ pub(super) struct IpAddress;
 
 impl Detect for IpAddress {
     fn at(&self, view: &View<'_>, start: usize) -> Found {
-        if !view.is_free_before(start) || view.before(start, 1) == ":" {
+        if !view.is_free_before(start) || view.byte_before(start) == Some(b':') {
             return Found::Nothing;
         }
         let (v4, v6) = (v4(Cursor { view, at: start }), v6(view, start));
@@ -40,16 +40,16 @@ impl Detect for IpAddress {
     fn triggers(&self) -> Triggers {
         let mut bytes = ByteSet::digits();
         bytes.add(&ByteSet::of([b':']));
-        Triggers {
-            bytes,
-            is_number: true,
-        }
+        Triggers::numbers(bytes)
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
         if view.byte(trigger) != Some(b':') {
-            // A group of version 6 is led to by its colon.
-            return Some(trigger).filter(|at| view.is_free_before(*at));
+            // What begins with a group of version 6 is led to by its colon.
+            return match view.digits(trigger, GROUP) {
+                (1..=3, None | Some(b'.')) => Some(trigger),
+                _ => None,
+            };
         }
         let before = view.before(trigger, GROUP).bytes();
         Some(trigger - before.rev().take_while(u8::is_ascii_hexdigit).count())

@@ -68,10 +68,7 @@ impl Detect for Jwt {
     }
 
     fn triggers(&self) -> Triggers {
-        Triggers {
-            bytes: ByteSet::of([b'J']),
-            is_number: false,
-        }
+        Triggers::bytes(ByteSet::of([b'J']))
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {

@@ -5,13 +5,13 @@
 
 use super::{
     Detect, Found, Triggers,
-    context::{self, Word},
+    context::{Context, Word},
     cursor::{Cursor, Step},
 };
 use crate::mask::{bytes::ByteSet, view::View};
 
 /// What says that a number is one.
-const CONTEXT: [Word; 7] = [
+const WORDS: [Word; 7] = [
     Word::Part("passport"),
     Word::Part("reisepass"),
     Word::Part("passeport"),
@@ -26,7 +26,17 @@ const MAX: usize = 9;
 const MIN_DIGITS: usize = 4;
 
 /// Finds numbers.
-pub(super) struct Passport;
+pub(super) struct Passport {
+    context: Context,
+}
+
+impl Passport {
+    pub(super) fn new() -> Self {
+        Self {
+            context: Context::new(&WORDS),
+        }
+    }
+}
 
 impl Detect for Passport {
     fn at(&self, view: &View<'_>, start: usize) -> Found {
@@ -39,16 +49,13 @@ impl Detect for Passport {
         };
         match found {
             Found::Nothing => Found::Nothing,
-            _ if !context::precedes(view, start, &CONTEXT) => Found::Nothing,
+            _ if !self.context.precedes(view, start) => Found::Nothing,
             found => found,
         }
     }
 
     fn triggers(&self) -> Triggers {
-        Triggers {
-            bytes: ByteSet::digits(),
-            is_number: true,
-        }
+        Triggers::numbers(ByteSet::digits())
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
@@ -58,8 +65,14 @@ impl Detect for Passport {
             .rev()
             .take_while(|byte| byte.is_ascii_alphanumeric())
             .count();
-        let start = trigger - letters;
-        Some(start + usize::from(view.is_escape(start)))
+        let start = trigger - letters + usize::from(view.is_escape(trigger - letters));
+        let rest = view.bytes()[start..].iter();
+        let length = rest
+            .take(MAX + 1)
+            .take_while(|byte| byte.is_ascii_alphanumeric())
+            .count();
+        let is_cut = start + length == view.text.len();
+        (letters < MAX && length <= MAX && (length >= MIN || is_cut)).then_some(start)
     }
 
     fn reach(&self) -> usize {
@@ -72,6 +85,13 @@ impl Detect for Passport {
 }
 
 fn number(mut cursor: Cursor<'_, '_>) -> Step<usize> {
+    let letters = cursor.view.bytes()[cursor.at..]
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphabetic())
+        .count();
+    if letters > MAX - MIN_DIGITS {
+        return Err(Found::Nothing);
+    }
     let run = cursor.run(MIN, MAX, |char| char.is_ascii_alphanumeric())?;
     if run.bytes().filter(u8::is_ascii_digit).count() < MIN_DIGITS {
         return Err(Found::Nothing);

@@ -31,7 +31,7 @@ pub(super) struct Pattern {
     dfa: DFA,
     /// The automaton's states, which are built while it runs.
     caches: Pool<Cache, NewCache>,
-    triggers: ByteSet,
+    triggers: Triggers,
     /// How many bytes of a match stand before the trigger.
     offset: usize,
 }
@@ -53,12 +53,7 @@ impl Pattern {
             .build_from_nfa(nfa)
             .expect("it has no boundary of Unicode words, and the cache's capacity is not checked");
         let heads = Heads::of(&hir).sets;
-        let (offset, triggers) = heads
-            .into_iter()
-            .take(MAX_OFFSET)
-            .enumerate()
-            .min_by_key(|(_, set)| set.frequency())
-            .expect("a match has at least one byte");
+        let (offset, triggers) = Triggers::rarest(&heads[..heads.len().min(MAX_OFFSET)]);
         let of = dfa.clone();
         Self {
             caches: Pool::new(Box::new(move || of.create_cache())),
@@ -122,10 +117,7 @@ impl Detect for Pattern {
     }
 
     fn triggers(&self) -> Triggers {
-        Triggers {
-            bytes: self.triggers.clone(),
-            is_number: false,
-        }
+        self.triggers.clone()
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
@@ -136,6 +128,10 @@ impl Detect for Pattern {
 
     fn reach(&self) -> usize {
         self.offset
+    }
+
+    fn begins_free(&self) -> bool {
+        false
     }
 }
 

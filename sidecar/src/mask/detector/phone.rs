@@ -18,6 +18,10 @@ use crate::mask::{
 const MAX_DIGITS: usize = 15;
 /// The shortest number with its country code: those of small islands.
 const MIN_INTERNATIONAL: usize = 8;
+/// The shortest national number.
+const MIN_DIGITS: usize = 8;
+/// The first byte of a no-break space.
+const NBSP: u8 = 0xc2;
 /// The most characters between two digits: a parenthesis and what stands beside it.
 const MAX_SEPARATOR: usize = 2;
 
@@ -51,7 +55,7 @@ impl Detect for Phone {
             Some(b'(' | b'0'..=b'9') => !self.regions.is_empty(),
             _ => false,
         };
-        if !is_begin || !view.is_number_start(start) || view.before(start, 1) == "+" {
+        if !is_begin || !view.is_number_start(start) || view.byte_before(start) == Some(b'+') {
             return Found::Nothing;
         }
         let mut digits = Digits::default();
@@ -102,14 +106,20 @@ impl Detect for Phone {
             bytes.add(&ByteSet::digits());
             bytes.add(&ByteSet::of([b'(']));
         }
-        Triggers {
-            bytes,
-            is_number: true,
-        }
+        Triggers::numbers(bytes)
     }
 
-    fn start(&self, _view: &View<'_>, trigger: usize) -> Option<usize> {
-        Some(trigger)
+    fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
+        let may_be = match view.digits(trigger, MIN_DIGITS) {
+            // Not a digit itself.
+            (0, _) | (_, None) | (MIN_DIGITS, _) => true,
+            (count, Some(b' ' | b'-' | b'.' | b'/')) => matches!(
+                view.byte(trigger + count + 1),
+                None | Some(b'0'..=b'9' | b'(' | b')')
+            ),
+            (_, Some(next)) => matches!(next, b'(' | b')' | NBSP),
+        };
+        may_be.then_some(trigger)
     }
 
     fn reach(&self) -> usize {

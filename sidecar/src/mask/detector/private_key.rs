@@ -27,7 +27,7 @@ pub(super) struct PrivateKey;
 
 impl Detect for PrivateKey {
     fn at(&self, view: &View<'_>, start: usize) -> Found {
-        if view.before(start, 1) == "-" {
+        if view.byte_before(start) == Some(b'-') {
             return Found::Nothing;
         }
         match read(Cursor { view, at: start }) {
@@ -38,13 +38,13 @@ impl Detect for PrivateKey {
 
     fn triggers(&self) -> Triggers {
         Triggers {
-            bytes: ByteSet::of([b'-']),
-            is_number: false,
+            next: Some(ByteSet::of([b'-'])),
+            ..Triggers::bytes(ByteSet::of([b'-']))
         }
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
-        Some(trigger).filter(|at| view.before(*at, 1) != "-")
+        Some(trigger).filter(|at| view.byte_before(*at) != Some(b'-'))
     }
 
     fn reach(&self) -> usize {

@@ -38,6 +38,9 @@ impl Shape {
     fn at(&self, view: &View<'_>, start: usize) -> Found {
         let bytes = &view.bytes()[start..];
         let prefix = self.prefix.as_bytes();
+        if bytes[0] != prefix[0] {
+            return Found::Nothing;
+        }
         if bytes.len() < prefix.len() {
             return if prefix.starts_with(bytes) && !view.is_last {
                 Found::Open
@@ -101,17 +104,21 @@ impl Detect for Shapes {
             .0
             .iter()
             .map(|shape| shape.prefix.as_bytes()[shape.trigger]);
-        Triggers {
-            bytes: ByteSet::of(bytes),
-            is_number: false,
-        }
+        Triggers::bytes(ByteSet::of(bytes))
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
-        let before = &view.bytes()[..=trigger];
+        let bytes = view.bytes();
+        let (byte, before) = (bytes[trigger], view.byte_before(trigger));
         self.0
             .iter()
-            .filter(|shape| before.ends_with(&shape.prefix.as_bytes()[..=shape.trigger]))
+            .filter(|shape| {
+                let prefix = &shape.prefix.as_bytes()[..=shape.trigger];
+                // The last two first: most are told by them.
+                prefix[shape.trigger] == byte
+                    && (shape.trigger == 0 || Some(prefix[shape.trigger - 1]) == before)
+                    && bytes[..=trigger].ends_with(prefix)
+            })
             .map(|shape| trigger - shape.trigger)
             .find(|start| view.is_free_before(*start))
     }

@@ -5,41 +5,76 @@
 
 use super::{
     Detect, Found, Triggers,
-    context::{self, Word},
+    context::{Context, Word},
     cursor::{Cursor, Step},
 };
 use crate::mask::{bytes::ByteSet, view::View};
 
 /// What says that nine digits are a number.
-const CONTEXT: [Word; 3] = [
+const WORDS: [Word; 3] = [
     Word::Whole("ssn"),
     Word::Part("social security"),
     Word::Part("social_security"),
 ];
 
+/// All digits of one.
+const DIGITS: usize = 9;
+
 /// Finds numbers.
-pub(super) struct UsSsn;
+pub(super) struct UsSsn {
+    context: Context,
+}
+
+impl UsSsn {
+    pub(super) fn new() -> Self {
+        Self {
+            context: Context::new(&WORDS),
+        }
+    }
+
+    fn read(&self, mut cursor: Cursor<'_, '_>) -> Step<usize> {
+        let start = cursor.at;
+        if matches!(digits(&mut cursor, 3)?, 666 | 900..) {
+            return Err(Found::Nothing);
+        }
+        let separator = cursor.eat(|char| matches!(char, '-' | ' ' | '.'))?;
+        digits(&mut cursor, 2)?;
+        if cursor.eat(|char| Some(char) == separator)? != separator {
+            return Err(Found::Nothing);
+        }
+        digits(&mut cursor, 4)?;
+        if separator.is_none() && !self.context.precedes(cursor.view, start) {
+            return Err(Found::Nothing);
+        }
+        match cursor.view.is_number_end(cursor.at) {
+            Some(true) => Ok(cursor.at),
+            Some(false) => Err(Found::Nothing),
+            None => Err(Found::Open),
+        }
+    }
+}
 
 impl Detect for UsSsn {
     fn at(&self, view: &View<'_>, start: usize) -> Found {
         if !view.is_number_start(start) {
             return Found::Nothing;
         }
-        match read(Cursor { view, at: start }) {
+        match self.read(Cursor { view, at: start }) {
             Ok(end) => Found::Value(end),
             Err(found) => found,
         }
     }
 
     fn triggers(&self) -> Triggers {
-        Triggers {
-            bytes: ByteSet::digits(),
-            is_number: true,
-        }
+        Triggers::numbers(ByteSet::digits())
     }
 
-    fn start(&self, _view: &View<'_>, trigger: usize) -> Option<usize> {
-        Some(trigger)
+    fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
+        let may_be = match view.digits(trigger, DIGITS) {
+            (_, None) | (DIGITS, _) => true,
+            (count, Some(next)) => count == 3 && matches!(next, b'-' | b' ' | b'.'),
+        };
+        may_be.then_some(trigger)
     }
 
     fn reach(&self) -> usize {
@@ -51,34 +86,15 @@ impl Detect for UsSsn {
     }
 }
 
-fn read(mut cursor: Cursor<'_, '_>) -> Step<usize> {
-    let start = cursor.at;
-    let digits = |cursor: &mut Cursor<'_, '_>, count| {
-        let mut number = 0;
-        for _ in 0..count {
-            let digit = cursor.expect(|char| char.is_ascii_digit())?;
-            number = number * 10 + u32::from(digit as u8 - b'0');
-        }
-        if number == 0 {
-            return Err(Found::Nothing);
-        }
-        Ok(number)
-    };
-    if matches!(digits(&mut cursor, 3)?, 666 | 900..) {
+/// So many digits, which are not all zeros.
+fn digits(cursor: &mut Cursor<'_, '_>, count: usize) -> Step<u32> {
+    let mut number = 0;
+    for _ in 0..count {
+        let digit = cursor.expect(|char| char.is_ascii_digit())?;
+        number = number * 10 + u32::from(digit as u8 - b'0');
+    }
+    if number == 0 {
         return Err(Found::Nothing);
     }
-    let separator = cursor.eat(|char| matches!(char, '-' | ' ' | '.'))?;
-    digits(&mut cursor, 2)?;
-    if cursor.eat(|char| Some(char) == separator)? != separator {
-        return Err(Found::Nothing);
-    }
-    digits(&mut cursor, 4)?;
-    if separator.is_none() && !context::precedes(cursor.view, start, &CONTEXT) {
-        return Err(Found::Nothing);
-    }
-    match cursor.view.is_number_end(cursor.at) {
-        Some(true) => Ok(cursor.at),
-        Some(false) => Err(Found::Nothing),
-        None => Err(Found::Open),
-    }
+    Ok(number)
 }

@@ -15,7 +15,7 @@ use crate::mask::{bytes::ByteSet, view::View};
 pub(super) struct Words {
     automaton: NFA,
     ignore_case: bool,
-    triggers: ByteSet,
+    triggers: Triggers,
     /// How many bytes of a word stand before the trigger.
     offset: usize,
 }
@@ -28,7 +28,7 @@ impl Words {
             .build(words)
             .expect("a policy has fewer words than the automaton states");
         let shortest = words.iter().map(String::len).min().unwrap_or(0);
-        let (offset, triggers) = (0..shortest)
+        let heads: Vec<_> = (0..shortest)
             .map(|offset| {
                 ByteSet::of(words.iter().flat_map(|word| {
                     let byte = word.as_bytes()[offset];
@@ -39,9 +39,8 @@ impl Words {
                     }
                 }))
             })
-            .enumerate()
-            .min_by_key(|(_, set)| set.frequency())
-            .unwrap_or((0, ByteSet::EMPTY));
+            .collect();
+        let (offset, triggers) = Triggers::rarest(&heads);
         Self {
             automaton,
             ignore_case,
@@ -88,10 +87,7 @@ impl Detect for Words {
     }
 
     fn triggers(&self) -> Triggers {
-        Triggers {
-            bytes: self.triggers.clone(),
-            is_number: false,
-        }
+        self.triggers.clone()
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
@@ -102,6 +98,10 @@ impl Detect for Words {
 
     fn reach(&self) -> usize {
         self.offset
+    }
+
+    fn begins_free(&self) -> bool {
+        false
     }
 
     fn normalize(&self, value: &str) -> String {
