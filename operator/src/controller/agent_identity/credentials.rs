@@ -71,12 +71,9 @@ pub(super) fn resolve(
             }
             Err(failure) => {
                 let kept = last_secret.filter(|_| !failure.is_definitive());
-                resolved.failures.push(failed(
-                    credential,
-                    failure,
-                    kept.is_some(),
-                    "calls with it are denied",
-                ));
+                resolved
+                    .failures
+                    .push(failed(credential, failure, kept.is_some()));
                 resolved
                     .secrets
                     .extend(kept.map(|secret| (name.clone(), secret.clone())));
@@ -93,12 +90,9 @@ pub(super) fn resolve(
             }
             Some(Err(failure)) => {
                 let kept = last_authority.filter(|_| !failure.is_definitive());
-                resolved.failures.push(failed(
-                    credential,
-                    failure,
-                    kept.is_some(),
-                    "only public authorities are trusted",
-                ));
+                resolved
+                    .failures
+                    .push(failed(credential, failure, kept.is_some()));
                 resolved
                     .authorities
                     .extend(kept.map(|pem| (name.clone(), pem.clone())));
@@ -108,11 +102,12 @@ pub(super) fn resolve(
     resolved
 }
 
-fn failed(credential: &Credential, failure: Failure, kept: bool, otherwise: &str) -> FailedSource {
+fn failed(credential: &Credential, failure: Failure, kept: bool) -> FailedSource {
     let consequence = if kept {
         "its last value stays in use"
     } else {
-        otherwise
+        // Without its own authorities too: those of the public are not taken in their stead.
+        "calls with it are denied"
     };
     FailedSource {
         message: format!("credential {}: {failure} ({consequence})", credential.name),
