@@ -57,6 +57,12 @@ impl<'a> View<'a> {
         (count, rest.get(count).copied())
     }
 
+    /// The place so many bytes before another, if a character begins there.
+    pub(super) fn back(&self, at: usize, bytes: usize) -> Option<usize> {
+        at.checked_sub(bytes)
+            .filter(|place| self.text.is_char_boundary(*place))
+    }
+
     /// The text of at most `length` bytes before a place.
     pub(super) fn before(&self, at: usize, length: usize) -> &'a str {
         let mut from = at.saturating_sub(length);

@@ -2,6 +2,7 @@
 
 use aho_corasick::AhoCorasick;
 
+use super::Found;
 use crate::mask::view::View;
 
 /// How far before a value its context may stand, in bytes.
@@ -31,6 +32,15 @@ impl Context {
             .build(texts)
             .expect("some short words are no limit of it");
         Self { words, automaton }
+    }
+
+    /// What was `found` at `start`, if the words say so. They are looked for last, since most places have nothing that they could tell of.
+    pub(super) fn confirm(&self, view: &View<'_>, start: usize, found: Found) -> Found {
+        match found {
+            Found::Nothing => Found::Nothing,
+            _ if !self.precedes(view, start) => Found::Nothing,
+            found => found,
+        }
     }
 
     /// Whether one of the words stands before `start`, and no sentence ends between them.

@@ -12,6 +12,13 @@ pub(super) struct Cursor<'a, 'v> {
 /// What a step says, or why the value is none or open.
 pub(super) type Step<T> = Result<T, Found>;
 
+impl From<Step<usize>> for Found {
+    /// Of what says where the value ends.
+    fn from(end: Step<usize>) -> Self {
+        end.map_or_else(|found| found, Self::Value)
+    }
+}
+
 impl<'a> Cursor<'a, '_> {
     /// The next character, if the text goes on.
     pub(super) fn peek(&self) -> Step<Option<char>> {

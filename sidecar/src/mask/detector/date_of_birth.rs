@@ -140,15 +140,8 @@ impl Detect for DateOfBirth {
         if !is_begin {
             return Found::Nothing;
         }
-        let found = match date(Cursor { view, at: start }) {
-            Ok(end) => Found::Value(end),
-            Err(found) => found,
-        };
-        match found {
-            Found::Nothing => Found::Nothing,
-            _ if !self.context.precedes(view, start) => Found::Nothing,
-            found => found,
-        }
+        let found = date(Cursor { view, at: start }).into();
+        self.context.confirm(view, start, found)
     }
 
     fn triggers(&self) -> Triggers {

@@ -111,10 +111,7 @@ impl Detect for Iban {
         if !view.is_free_before(start) {
             return Found::Nothing;
         }
-        match read(Cursor { view, at: start }) {
-            Ok(end) => Found::Value(end),
-            Err(found) => found,
-        }
+        read(Cursor { view, at: start }).into()
     }
 
     fn triggers(&self) -> Triggers {

@@ -43,15 +43,8 @@ impl Detect for Passport {
         if !view.is_number_start(start) || view.is_escape(start) {
             return Found::Nothing;
         }
-        let found = match number(Cursor { view, at: start }) {
-            Ok(end) => Found::Value(end),
-            Err(found) => found,
-        };
-        match found {
-            Found::Nothing => Found::Nothing,
-            _ if !self.context.precedes(view, start) => Found::Nothing,
-            found => found,
-        }
+        let found = number(Cursor { view, at: start }).into();
+        self.context.confirm(view, start, found)
     }
 
     fn triggers(&self) -> Triggers {

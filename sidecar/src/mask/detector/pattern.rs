@@ -121,9 +121,7 @@ impl Detect for Pattern {
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
-        trigger
-            .checked_sub(self.offset)
-            .filter(|start| view.text.is_char_boundary(*start))
+        view.back(trigger, self.offset)
     }
 
     fn reach(&self) -> usize {

@@ -59,10 +59,7 @@ impl Detect for UsSsn {
         if !view.is_number_start(start) {
             return Found::Nothing;
         }
-        match self.read(Cursor { view, at: start }) {
-            Ok(end) => Found::Value(end),
-            Err(found) => found,
-        }
+        self.read(Cursor { view, at: start }).into()
     }
 
     fn triggers(&self) -> Triggers {

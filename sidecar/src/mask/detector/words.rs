@@ -91,9 +91,7 @@ impl Detect for Words {
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
-        trigger
-            .checked_sub(self.offset)
-            .filter(|start| view.text.is_char_boundary(*start))
+        view.back(trigger, self.offset)
     }
 
     fn reach(&self) -> usize {
