@@ -4,6 +4,6 @@ mod decode;
 mod request;
 mod response;
 
-pub(crate) use decode::{Decoder, Unknown};
+pub(crate) use decode::{Bound, Decoder, Encoding, Undecodable, Unknown};
 pub(crate) use request::{CallerBody, RequestBody};
 pub(crate) use response::{BodyError, ResponseBody, Stages};

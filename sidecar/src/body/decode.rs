@@ -1,32 +1,73 @@
-//! Takes the content encoding off a response's body as it comes, under a bound.
-//!
-//! Nobody asks for one where an answer is masked; some servers send one all the same.
+//! Takes the content encoding off a body as it comes, under a bound: a request's, which is all there, and a response's.
 
 use std::io::Write;
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
-use flate2::{Decompress, FlushDecompress, Status, write::MultiGzDecoder};
+use flate2::{Decompress, FlushDecompress, Status, write::GzDecoder};
 use http::{HeaderMap, header};
 use ruzstd::decoding::FrameDecoder;
 
-/// The most that one piece may become: more is no text that anybody reads.
-const MAX_PIECE: usize = 16 * 1024 * 1024;
 /// The most memory that zstd may ask for: the window that RFC 9659 allows for this content encoding.
-const ZSTD_WINDOW: u64 = 8 << 20;
+const ZSTD_WINDOW: usize = 8 << 20;
 /// The longest header of a frame of zstd (RFC 8878 section 3.1.1), magic number included.
 const ZSTD_HEADER: usize = 18;
+
+/// A content encoding that can be taken off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Gzip,
+    Deflate,
+    Brotli,
+    Zstd,
+}
 
 /// The encoding is none of gzip, deflate, br and zstd, or there are several.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Unknown;
 
-/// The body is not what its encoding says, or one piece of it becomes too much.
+/// Why a body cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Broken;
+pub(crate) enum Undecodable {
+    /// It is not what its encoding says, or is cut off, or goes on behind its end.
+    Broken,
+    /// One piece of it becomes more than [`Bound::piece`].
+    TooLong,
+}
+
+/// What a decoder takes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bound {
+    /// The most bytes that one piece may become.
+    piece: usize,
+    /// The most bytes that zstd may ask for as its window.
+    window: usize,
+    /// One member of gzip may follow another, as RFC 1952 has it: some readers drop all but the first.
+    members: bool,
+}
+
+impl Bound {
+    /// A response's. Nobody asks for an encoding where an answer is masked; some servers send one all the same. More than 16 MiB in one piece
+    /// is no text that anybody reads.
+    pub(crate) const RESPONSE: Self = Self {
+        piece: 16 << 20,
+        window: ZSTD_WINDOW,
+        members: true,
+    };
+
+    /// A request's, whose whole body comes in one piece and is at most `limit` bytes then.
+    pub(crate) fn request(limit: usize) -> Self {
+        Self {
+            piece: limit,
+            window: ZSTD_WINDOW.max(limit),
+            members: false,
+        }
+    }
+}
 
 /// The decoder of one body.
 pub(crate) struct Decoder {
     kind: Kind,
+    bound: Bound,
     /// Something came.
     has_begun: bool,
     /// It came to its end: nothing may follow.
@@ -34,8 +75,7 @@ pub(crate) struct Decoder {
 }
 
 enum Kind {
-    /// Of one member after another, as RFC 1952 has it.
-    Gzip(Box<MultiGzDecoder<Vec<u8>>>),
+    Gzip(Box<GzDecoder<Vec<u8>>>),
     Deflate(Decompress),
     Brotli(Box<BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>>),
     Zstd {
@@ -45,12 +85,12 @@ enum Kind {
     },
 }
 
-impl Decoder {
-    /// Of a body with these headers, from which its encoding is taken out. `None` where it has none.
+impl Encoding {
+    /// Of a body with these headers; `None` where it has none.
     ///
     /// # Errors
     /// [`Unknown`].
-    pub(crate) fn of(headers: &mut HeaderMap) -> Result<Option<Self>, Unknown> {
+    pub(crate) fn of(headers: &HeaderMap) -> Result<Option<Self>, Unknown> {
         let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
         let Some(encoding) = encodings.next() else {
             return Ok(None);
@@ -59,49 +99,74 @@ impl Decoder {
             return Err(Unknown);
         }
         let encoding = encoding.to_str().map_err(|_| Unknown)?.trim();
-        let kind = match encoding.to_ascii_lowercase().as_str() {
-            "identity" => None,
-            "gzip" | "x-gzip" => Some(Kind::Gzip(Box::new(MultiGzDecoder::new(Vec::new())))),
-            // RFC 9110 section 8.4.1.2 means the zlib format.
-            "deflate" => Some(Kind::Deflate(Decompress::new(true))),
-            "br" => {
+        match encoding.to_ascii_lowercase().as_str() {
+            "identity" => Ok(None),
+            "gzip" | "x-gzip" => Ok(Some(Self::Gzip)),
+            "deflate" => Ok(Some(Self::Deflate)),
+            "br" => Ok(Some(Self::Brotli)),
+            "zstd" => Ok(Some(Self::Zstd)),
+            _ => Err(Unknown),
+        }
+    }
+}
+
+impl Decoder {
+    /// Of a body in `encoding`.
+    pub(crate) fn new(encoding: Encoding, bound: Bound) -> Self {
+        let kind = match encoding {
+            Encoding::Gzip => Kind::Gzip(Box::new(GzDecoder::new(Vec::new()))),
+            // RFC 9110 section 8.4.1.2 means the zlib format. Bare deflate, which some send, is taken by some readers alone.
+            Encoding::Deflate => Kind::Deflate(Decompress::new(true)),
+            Encoding::Brotli => {
                 let alloc = StandardAlloc::default;
                 let state = BrotliState::new(alloc(), alloc(), alloc());
-                Some(Kind::Brotli(Box::new(state)))
+                Kind::Brotli(Box::new(state))
             }
-            "zstd" => {
+            Encoding::Zstd => {
                 let mut decoder = Box::new(FrameDecoder::new());
-                decoder.set_max_window_size(ZSTD_WINDOW);
-                Some(Kind::Zstd {
+                decoder.set_max_window_size(bound.window as u64);
+                Kind::Zstd {
                     decoder,
                     held: Vec::new(),
-                })
+                }
             }
-            _ => return Err(Unknown),
         };
-        headers.remove(header::CONTENT_ENCODING);
-        Ok(kind.map(|kind| Self {
+        Self {
             kind,
+            bound,
             has_begun: false,
             has_ended: false,
-        }))
+        }
+    }
+
+    /// Of a response with these headers, from which its encoding is taken out. `None` where it has none.
+    ///
+    /// # Errors
+    /// [`Unknown`].
+    pub(crate) fn of_response(headers: &mut HeaderMap) -> Result<Option<Self>, Unknown> {
+        let encoding = Encoding::of(headers)?;
+        headers.remove(header::CONTENT_ENCODING);
+        Ok(encoding.map(|encoding| Self::new(encoding, Bound::RESPONSE)))
     }
 
     /// All that `data` and what came before it stand for, as far as it was not given out.
     ///
     /// # Errors
-    /// [`Broken`].
-    pub(crate) fn push(&mut self, data: &[u8]) -> Result<Vec<u8>, Broken> {
+    /// [`Undecodable`].
+    pub(crate) fn push(&mut self, data: &[u8]) -> Result<Vec<u8>, Undecodable> {
         if data.is_empty() {
             return Ok(Vec::new());
         }
         if self.has_ended {
-            return Err(Broken);
+            return Err(Undecodable::Broken);
         }
         self.has_begun = true;
-        let mut out = Vec::new();
+        let mut out = Out {
+            bytes: Vec::new(),
+            most: self.bound.piece,
+        };
         match &mut self.kind {
-            Kind::Gzip(decoder) => gzip(decoder, data, &mut out)?,
+            Kind::Gzip(decoder) => gzip(decoder, self.bound.members, data, &mut out)?,
             Kind::Deflate(decoder) => self.has_ended = deflate(decoder, data, &mut out)?,
             Kind::Brotli(state) => self.has_ended = brotli(state, data, &mut out)?,
             Kind::Zstd { decoder, held } => {
@@ -109,61 +174,92 @@ impl Decoder {
                 self.has_ended = zstd(decoder, held, &mut out)?;
             }
         }
-        Ok(out)
+        Ok(out.bytes)
     }
 
-    /// The body is over.
+    /// The body is over. One of no bytes at all is whole in any encoding, as many servers have it.
     ///
     /// # Errors
-    /// [`Broken`] where it should have gone on.
-    pub(crate) fn finish(&mut self) -> Result<(), Broken> {
+    /// [`Undecodable::Broken`] where it should have gone on.
+    pub(crate) fn finish(&mut self) -> Result<(), Undecodable> {
         let is_whole = match &mut self.kind {
             Kind::Gzip(decoder) => !self.has_begun || decoder.try_finish().is_ok(),
             _ => !self.has_begun || self.has_ended,
         };
-        if is_whole { Ok(()) } else { Err(Broken) }
+        if is_whole {
+            Ok(())
+        } else {
+            Err(Undecodable::Broken)
+        }
     }
 }
 
-fn bounded(out: &[u8]) -> Result<(), Broken> {
-    if out.len() > MAX_PIECE {
-        return Err(Broken);
+/// What one piece became so far.
+struct Out {
+    bytes: Vec<u8>,
+    most: usize,
+}
+
+impl Out {
+    fn bounded(&self) -> Result<(), Undecodable> {
+        if self.bytes.len() > self.most {
+            return Err(Undecodable::TooLong);
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn add(&mut self, bytes: &[u8]) -> Result<(), Undecodable> {
+        self.bytes.extend_from_slice(bytes);
+        self.bounded()
+    }
 }
 
 fn gzip(
-    decoder: &mut MultiGzDecoder<Vec<u8>>,
+    decoder: &mut GzDecoder<Vec<u8>>,
+    members: bool,
     data: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), Broken> {
+    out: &mut Out,
+) -> Result<(), Undecodable> {
+    let broken = |_| Undecodable::Broken;
     // A byte stands for a thousand at most, so that this much never becomes more than a few megabytes before it is measured.
     for piece in data.chunks(4096) {
-        decoder.write_all(piece).map_err(|_| Broken)?;
-        decoder.flush().map_err(|_| Broken)?;
-        out.append(decoder.get_mut());
-        bounded(out)?;
+        let mut rest = piece;
+        while !rest.is_empty() {
+            match decoder.write(rest).map_err(broken)? {
+                // It came to its end before this.
+                0 if members => {
+                    decoder.try_finish().map_err(broken)?;
+                    out.add(decoder.get_ref())?;
+                    *decoder = GzDecoder::new(Vec::new());
+                }
+                0 => return Err(Undecodable::Broken),
+                taken => rest = &rest[taken..],
+            }
+        }
+        decoder.flush().map_err(broken)?;
+        out.bytes.append(decoder.get_mut());
+        out.bounded()?;
     }
     Ok(())
 }
 
 /// Returns whether it came to its end.
-fn deflate(decoder: &mut Decompress, data: &[u8], out: &mut Vec<u8>) -> Result<bool, Broken> {
+fn deflate(decoder: &mut Decompress, data: &[u8], out: &mut Out) -> Result<bool, Undecodable> {
     let mut rest = data;
     loop {
-        out.reserve(16 << 10);
-        let (read, written) = (decoder.total_in(), out.len());
+        out.bytes.reserve(16 << 10);
+        let (read, written) = (decoder.total_in(), out.bytes.len());
         let status = decoder
-            .decompress_vec(rest, out, FlushDecompress::None)
-            .map_err(|_| Broken)?;
-        bounded(out)?;
+            .decompress_vec(rest, &mut out.bytes, FlushDecompress::None)
+            .map_err(|_| Undecodable::Broken)?;
+        out.bounded()?;
         let taken = usize::try_from(decoder.total_in() - read).unwrap_or(rest.len());
         rest = &rest[taken..];
         match status {
             Status::StreamEnd if rest.is_empty() => return Ok(true),
-            Status::StreamEnd => return Err(Broken),
+            Status::StreamEnd => return Err(Undecodable::Broken),
             Status::Ok | Status::BufError => {
-                if taken == 0 && out.len() == written {
+                if taken == 0 && out.bytes.len() == written {
                     return Ok(false);
                 }
             }
@@ -171,12 +267,12 @@ fn deflate(decoder: &mut Decompress, data: &[u8], out: &mut Vec<u8>) -> Result<b
     }
 }
 
-/// Returns whether it came to its end.
+/// Returns whether it came to its end. By its own loop, since the crate's reader buffers input and so cannot tell what was left behind.
 fn brotli(
     state: &mut BrotliState<StandardAlloc, StandardAlloc, StandardAlloc>,
     data: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<bool, Broken> {
+    out: &mut Out,
+) -> Result<bool, Undecodable> {
     let (mut left, mut at, mut total) = (data.len(), 0, 0);
     let mut chunk = vec![0; 16 << 10];
     loop {
@@ -191,19 +287,24 @@ fn brotli(
             &mut total,
             state,
         );
-        out.extend_from_slice(&chunk[..filled]);
-        bounded(out)?;
+        out.add(&chunk[..filled])?;
         match result {
             BrotliResult::NeedsMoreOutput => {}
             BrotliResult::NeedsMoreInput => return Ok(false),
             BrotliResult::ResultSuccess if left == 0 => return Ok(true),
-            BrotliResult::ResultSuccess | BrotliResult::ResultFailure => return Err(Broken),
+            BrotliResult::ResultSuccess | BrotliResult::ResultFailure => {
+                return Err(Undecodable::Broken);
+            }
         }
     }
 }
 
 /// Returns whether it came to its end.
-fn zstd(decoder: &mut FrameDecoder, held: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<bool, Broken> {
+fn zstd(
+    decoder: &mut FrameDecoder,
+    held: &mut Vec<u8>,
+    out: &mut Out,
+) -> Result<bool, Undecodable> {
     let mut chunk = vec![0; 16 << 10];
     let has_begun = decoder.content_size() > 0 || decoder.blocks_decoded() > 0;
     let mut at = 0;
@@ -212,13 +313,12 @@ fn zstd(decoder: &mut FrameDecoder, held: &mut Vec<u8>, out: &mut Vec<u8>) -> Re
             Ok(done) => done,
             // Its header is not all there.
             Err(_) if !has_begun && at == 0 && held.len() < ZSTD_HEADER => return Ok(false),
-            Err(_) => return Err(Broken),
+            Err(_) => return Err(Undecodable::Broken),
         };
         // A checksum that is not all there is told as if it was read.
         let read = if read > held.len() - at { 0 } else { read };
         at += read;
-        out.extend_from_slice(&chunk[..written]);
-        bounded(out)?;
+        out.add(&chunk[..written])?;
         if read == 0 && written == 0 {
             break;
         }
@@ -226,7 +326,7 @@ fn zstd(decoder: &mut FrameDecoder, held: &mut Vec<u8>, out: &mut Vec<u8>) -> Re
     held.drain(..at);
     match (decoder.is_finished(), held.is_empty()) {
         (true, true) => Ok(true),
-        (true, false) => Err(Broken),
+        (true, false) => Err(Undecodable::Broken),
         (false, _) => Ok(false),
     }
 }
@@ -263,7 +363,7 @@ mod tests {
     fn decoder(encoding: &str) -> Decoder {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_ENCODING, encoding.parse().unwrap());
-        let decoder = Decoder::of(&mut headers).unwrap().unwrap();
+        let decoder = Decoder::of_response(&mut headers).unwrap().unwrap();
         assert!(headers.is_empty());
         decoder
     }
@@ -271,7 +371,7 @@ mod tests {
     fn decoded<'a>(
         encoding: &str,
         pieces: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Result<Vec<u8>, Broken> {
+    ) -> Result<Vec<u8>, Undecodable> {
         let mut decoder = decoder(encoding);
         let mut out = Vec::new();
         for piece in pieces {
@@ -320,13 +420,21 @@ mod tests {
             for end in 1..raw.len() {
                 assert_eq!(
                     decoded(encoding, [&raw[..end]]),
-                    Err(Broken),
+                    Err(Undecodable::Broken),
                     "{encoding} {end}"
                 );
             }
             let longer = [&raw[..], b"x"].concat();
-            assert_eq!(decoded(encoding, [&longer[..]]), Err(Broken), "{encoding}");
-            assert_eq!(decoded(encoding, [TEXT]), Err(Broken), "{encoding}");
+            assert_eq!(
+                decoded(encoding, [&longer[..]]),
+                Err(Undecodable::Broken),
+                "{encoding}"
+            );
+            assert_eq!(
+                decoded(encoding, [TEXT]),
+                Err(Undecodable::Broken),
+                "{encoding}"
+            );
             assert_eq!(decoded(encoding, []).as_deref(), Ok(&b""[..]), "{encoding}");
         }
     }
@@ -335,7 +443,7 @@ mod tests {
     fn a_piece_that_becomes_too_much_is_told() {
         let bomb = gzip(&vec![b' '; 64 << 20]);
         assert!(bomb.len() < 100_000);
-        assert_eq!(decoded("gzip", [&bomb[..]]), Err(Broken));
+        assert_eq!(decoded("gzip", [&bomb[..]]), Err(Undecodable::TooLong));
     }
 
     #[test]
@@ -345,7 +453,7 @@ mod tests {
             for encoding in encodings {
                 headers.append(header::CONTENT_ENCODING, encoding.parse().unwrap());
             }
-            assert!(Decoder::of(&mut headers).is_err(), "{encodings:?}");
+            assert!(Decoder::of_response(&mut headers).is_err(), "{encodings:?}");
         }
     }
 }

@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 
 use crate::{
     access::Exchange,
-    body::decode::{Broken, Decoder},
+    body::decode::{Decoder, Undecodable},
     mask::{self, Masking},
     proxy::{
         headers,
@@ -102,8 +102,8 @@ pub(crate) enum BodyError {
     Unmaskable,
 }
 
-impl From<Broken> for BodyError {
-    fn from(_: Broken) -> Self {
+impl From<Undecodable> for BodyError {
+    fn from(_: Undecodable) -> Self {
         Self::Encoding
     }
 }

@@ -3,16 +3,10 @@
 //! What is refused is what two servers may decode differently: several encodings, unknown ones, and bytes behind the first stream (a second
 //! gzip member, a second zstd frame), which one decoder appends and another drops.
 
-use std::io::Read;
-
-use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use bytes::Bytes;
-use flate2::bufread::{GzDecoder, ZlibDecoder};
-use http::{HeaderMap, header};
-use ruzstd::decoding::StreamingDecoder;
+use http::HeaderMap;
 
-/// The most memory that a zstd body may ask for: the window that RFC 9659 allows for this content encoding.
-const ZSTD_WINDOW: usize = 8 << 20;
+use crate::body::{Bound, Decoder, Encoding, Undecodable, Unknown};
 
 /// Why a body cannot be decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -28,106 +22,42 @@ pub(crate) enum Error {
     TooLong,
 }
 
-/// The body that `raw` stands for by its `Content-Encoding`; never longer than `limit` bytes, which are all the memory that it takes beside the
-/// decoder's own.
+impl From<Unknown> for Error {
+    fn from(_: Unknown) -> Self {
+        Self::Unknown
+    }
+}
+
+impl From<Undecodable> for Error {
+    fn from(why: Undecodable) -> Self {
+        match why {
+            Undecodable::Broken => Self::Broken,
+            Undecodable::TooLong => Self::TooLong,
+        }
+    }
+}
+
+/// The body that `raw` stands for by its `Content-Encoding`; never longer than `limit` bytes, which with a few megabytes of the decoder's own are
+/// all the memory that it takes.
 ///
 /// # Errors
 /// [`Error`].
 pub(crate) fn decode(headers: &HeaderMap, raw: Bytes, limit: usize) -> Result<Bytes, Error> {
-    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter();
-    let Some(encoding) = encodings.next() else {
-        return plain(raw, limit);
+    let Some(encoding) = Encoding::of(headers)? else {
+        return if raw.len() > limit {
+            Err(Error::TooLong)
+        } else {
+            Ok(raw)
+        };
     };
-    if encodings.next().is_some() {
-        return Err(Error::Unknown);
+    // No encoding makes nothing of nothing.
+    if raw.is_empty() {
+        return Err(Error::Broken);
     }
-    let encoding = encoding.to_str().map_err(|_| Error::Unknown)?.trim();
-    let is = |name: &str| encoding.eq_ignore_ascii_case(name);
-    if is("identity") {
-        plain(raw, limit)
-    } else if is("gzip") || is("x-gzip") {
-        let mut rest: &[u8] = &raw;
-        let decoded = take(GzDecoder::new(&mut rest), limit)?;
-        whole(decoded, rest)
-    } else if is("deflate") {
-        // RFC 9110 section 8.4.1.2 means the zlib format. Bare deflate, which some send, is taken by some servers alone.
-        let mut rest: &[u8] = &raw;
-        let decoded = take(ZlibDecoder::new(&mut rest), limit)?;
-        whole(decoded, rest)
-    } else if is("br") {
-        brotli(&raw, limit)
-    } else if is("zstd") {
-        let mut rest: &[u8] = &raw;
-        let window = ZSTD_WINDOW.max(limit) as u64;
-        let decoder = StreamingDecoder::new_with_max_window_size(&mut rest, window)
-            .map_err(|_| Error::Broken)?;
-        let decoded = take(decoder, limit)?;
-        whole(decoded, rest)
-    } else {
-        Err(Error::Unknown)
-    }
-}
-
-fn plain(raw: Bytes, limit: usize) -> Result<Bytes, Error> {
-    if raw.len() > limit {
-        return Err(Error::TooLong);
-    }
-    Ok(raw)
-}
-
-/// All that `decoder` gives.
-fn take(decoder: impl Read, limit: usize) -> Result<Vec<u8>, Error> {
-    let mut decoded = Vec::new();
-    decoder
-        .take(limit as u64 + 1)
-        .read_to_end(&mut decoded)
-        .map_err(|_| Error::Broken)?;
-    if decoded.len() > limit {
-        return Err(Error::TooLong);
-    }
-    Ok(decoded)
-}
-
-/// `decoded`, if nothing is left of the input.
-fn whole(decoded: Vec<u8>, rest: &[u8]) -> Result<Bytes, Error> {
-    if rest.is_empty() {
-        Ok(decoded.into())
-    } else {
-        Err(Error::Broken)
-    }
-}
-
-/// Brotli by its own loop, since its reader buffers input and so cannot tell what was left behind.
-fn brotli(raw: &[u8], limit: usize) -> Result<Bytes, Error> {
-    let alloc = StandardAlloc::default;
-    let mut state = BrotliState::new(alloc(), alloc(), alloc());
-    let (mut left, mut at, mut total) = (raw.len(), 0, 0);
-    let mut decoded = Vec::new();
-    let mut chunk = vec![0; 16 << 10];
-    loop {
-        let (mut space, mut filled) = (chunk.len(), 0);
-        let result = BrotliDecompressStream(
-            &mut left,
-            &mut at,
-            raw,
-            &mut space,
-            &mut filled,
-            &mut chunk,
-            &mut total,
-            &mut state,
-        );
-        decoded.extend_from_slice(&chunk[..filled]);
-        if decoded.len() > limit {
-            return Err(Error::TooLong);
-        }
-        match result {
-            BrotliResult::NeedsMoreOutput => {}
-            BrotliResult::ResultSuccess => return whole(decoded, &raw[at..]),
-            BrotliResult::NeedsMoreInput | BrotliResult::ResultFailure => {
-                return Err(Error::Broken);
-            }
-        }
-    }
+    let mut decoder = Decoder::new(encoding, Bound::request(limit));
+    let decoded = decoder.push(&raw)?;
+    decoder.finish()?;
+    Ok(decoded.into())
 }
 
 #[cfg(test)]
@@ -135,6 +65,7 @@ mod tests {
     use std::io::Write;
 
     use flate2::{Compression, write};
+    use http::header;
 
     use super::*;
 

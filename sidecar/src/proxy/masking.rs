@@ -26,7 +26,7 @@ pub(super) fn decoder<B: Body>(
     }
     let is_enforced = snapshot.masks.as_ref().is_some_and(Masks::enforce);
     let is_empty = response.body().is_end_stream();
-    match Decoder::of(response.headers_mut()) {
+    match Decoder::of_response(response.headers_mut()) {
         Ok(None) => Ok(None),
         Ok(Some(decoder)) => {
             headers::forget_content(response.headers_mut());
