@@ -1,8 +1,12 @@
-//! One line a request, from a guard's `Drop`: whatever path a request takes, its line is written, once, when its response ends.
+//! One line a request, from a guard's `Drop`: whatever path a request takes, its line is written, once, when its response has ended.
+//!
+//! The guard is dropped with the response's last byte, just before that byte is written to the caller. Counting and writing take a good part of
+//! what a call costs, so they come after it, in a task of their own: the caller does not wait for its line.
 //!
 //! Never in it: the query, values of headers, bodies. The path is the normalised one, so it holds printable ASCII only.
 
 use std::{
+    ops::{Deref, DerefMut},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,6 +17,7 @@ use std::{
 use http::{HeaderValue, Method};
 use postern_crds::{facts::Call, money::Usd, policy::RuleId, usage::Usage};
 use rustix::rand::GetRandomFlags;
+use tokio_util::task::TaskTracker;
 
 use crate::{
     body::BodyError,
@@ -128,6 +133,8 @@ pub type Observer = Arc<dyn Fn(&Record<'_>) + Send + Sync>;
 pub(crate) struct AccessLog {
     metrics: Arc<Metrics>,
     observer: Option<Observer>,
+    /// Requests that ended and are still to be counted and written.
+    ended: TaskTracker,
     /// Random for each process, so that ids do not repeat after a restart.
     prefix: u64,
     next: AtomicU64,
@@ -144,7 +151,13 @@ impl Sent {
 }
 
 /// One request on its way. Dropping it ends it.
-pub(crate) struct Exchange {
+pub(crate) struct Exchange(
+    /// Taken by `Drop` alone.
+    Option<Box<Entry>>,
+);
+
+/// What is known of one request so far.
+pub(crate) struct Entry {
     log: Arc<AccessLog>,
     id: HeaderValue,
     started: Instant,
@@ -170,6 +183,9 @@ pub(crate) struct Exchange {
     failure: Option<String>,
 }
 
+/// Why an exchange can be asked.
+const HAS_ENTRY: &str = "its entry is there until it is dropped";
+
 /// Why it ended with an answer of ours.
 struct Refusal {
     reason: &'static str,
@@ -186,6 +202,7 @@ impl AccessLog {
         Self {
             metrics,
             observer,
+            ended: TaskTracker::new(),
             prefix: u64::from_ne_bytes(random),
             next: AtomicU64::new(0),
         }
@@ -197,7 +214,7 @@ impl AccessLog {
         let id = HeaderValue::try_from(format!("{:016x}-{count:x}", self.prefix))
             .expect("hexadecimal digits are fit for a header");
         self.metrics.in_flight.inc();
-        Exchange {
+        Exchange(Some(Box::new(Entry {
             log: Arc::clone(self),
             id,
             started: Instant::now(),
@@ -221,11 +238,31 @@ impl AccessLog {
             // What is true of a request that is dropped before its response is complete.
             outcome: Outcome::ClientAborted,
             failure: None,
-        }
+        })))
+    }
+
+    /// Waits until all requests that ended are counted and written. For the end of the program: what begins meanwhile may be missed.
+    pub(crate) async fn written(&self) {
+        self.ended.close();
+        self.ended.wait().await;
     }
 }
 
-impl Exchange {
+impl Deref for Exchange {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        self.0.as_ref().expect(HAS_ENTRY)
+    }
+}
+
+impl DerefMut for Exchange {
+    fn deref_mut(&mut self) -> &mut Entry {
+        self.0.as_mut().expect(HAS_ENTRY)
+    }
+}
+
+impl Entry {
     /// The id that the response carries.
     pub(crate) fn id(&self) -> &HeaderValue {
         &self.id

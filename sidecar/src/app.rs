@@ -30,6 +30,7 @@ pub struct App {
     addresses: Vec<SocketAddr>,
     admin: Option<(TcpListener, SocketAddr)>,
     server: Arc<Server>,
+    log: Arc<AccessLog>,
     metrics: Arc<Metrics>,
     limits: Arc<Limits>,
     upstreams: Arc<Upstreams>,
@@ -137,7 +138,7 @@ impl App {
         let proxy = Arc::new(Proxy::new(
             snapshots.clone(),
             OwnNames::new(&addresses),
-            log,
+            Arc::clone(&log),
             Arc::clone(&limits),
             pod,
         ));
@@ -152,6 +153,7 @@ impl App {
             addresses,
             admin,
             server,
+            log,
             metrics,
             limits,
             upstreams,
@@ -179,6 +181,7 @@ impl App {
             addresses,
             admin,
             server,
+            log,
             metrics,
             limits,
             upstreams,
@@ -228,7 +231,9 @@ impl App {
             "stopping: running requests may end, new ones are not taken"
         );
         stopping.cancel();
-        if server.drain(drain_timeout).await {
+        let all_ended = server.drain(drain_timeout).await;
+        log.written().await;
+        if all_ended {
             tracing::info!("stopped: every request came to its end");
         } else {
             tracing::warn!("stopped: some requests were cut off");

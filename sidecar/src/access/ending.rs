@@ -5,7 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Exchange, Record};
+use tokio::runtime::Handle;
+
+use super::{Entry, Exchange, Record};
 use crate::metrics::{
     CostLabels, DenialLabels, MaskLabels, ModelLabel, RequestLabels, RouteLabel, TokenLabels,
     status_class,
@@ -16,7 +18,22 @@ const MAX_PATH: usize = 512;
 /// And names of models.
 const MAX_MODEL: usize = 128;
 
-impl Exchange {
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let Some(entry) = self.0.take() else { return };
+        let now = Instant::now();
+        match Handle::try_current() {
+            Ok(runtime) => {
+                let ended = entry.log.ended.clone();
+                ended.spawn_on(async move { entry.end(now) }, &runtime);
+            }
+            // The runtime is gone, and nobody waits for the answer any more.
+            Err(_) => entry.end(now),
+        }
+    }
+}
+
+impl Entry {
     fn count(&self, record: &Record<'_>, now: Instant) {
         let metrics = &self.log.metrics;
         metrics.in_flight.dec();
@@ -147,11 +164,9 @@ impl Exchange {
     fn asked_model(&self) -> Option<&str> {
         self.call.as_ref().and_then(|call| call.models.first())
     }
-}
 
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        let now = Instant::now();
+    /// Counts what ended at `now`, tells it to the observer, and writes its line.
+    fn end(&self, now: Instant) {
         let record = Record {
             request_id: self.id.to_str().unwrap_or_default(),
             credential: self.credential(),
