@@ -2,7 +2,7 @@
 //!
 //! The same calls go to the same provider's stand-in directly, through nginx and Envoy, through the sidecar and through two gateways of others, in
 //! the same run: each does what it can of the same duties (see `duty.rs`), is a fresh process in every round and has a core to itself. Calls of
-//! 1 KiB are made one after the other, by 32 callers as fast as they are answered, and at a fixed rate; calls of 64 KiB by 8 callers; 128 streams
+//! 1 KiB are made one after the other, by 32 callers as fast as they are answered, and by 32 callers at fixed rates; calls of 64 KiB by 8 callers; 128 streams
 //! of 30 events come at a model's pace, an event every 20 ms. A direct call is what the application would make without a proxy: HTTPS. The calls
 //! through a proxy are plain HTTP on loopback, and HTTPS from there.
 //!
@@ -21,6 +21,7 @@ mod peers;
 mod proxy;
 mod report;
 mod sidecar;
+mod soak;
 mod statistics;
 mod upstream;
 
@@ -40,10 +41,11 @@ use crate::names::WORDS;
 use crate::peers::Peers;
 use crate::proxy::Proxy;
 use crate::report::Report;
+use crate::soak::Soak;
 use crate::statistics::Spread;
 
-/// Calls a second in the stage with a fixed rate.
-const RATE: u32 = 1_000;
+/// Calls a second in the stages with a fixed rate: a busy agent's, and about a third of what a core carries.
+const RATES: [u32; 2] = [1_000, 8_000];
 
 /// Measures the sidecar beside nginx, Envoy, LiteLLM and Portkey.
 ///
@@ -55,7 +57,8 @@ const RATE: u32 = 1_000;
     after_help = "Examples:\n  \
         cargo bench -p postern-e2e -- --quick\n  \
         cargo bench -p postern-e2e -- --quick --only sidecar,nginx\n  \
-        cargo bench -p postern-e2e -- --only t2 --answers sse --sidecar target/before --against target/after\n\n\
+        cargo bench -p postern-e2e -- --only t2 --answers sse --sidecar target/before --against target/after\n  \
+        cargo bench -p postern-e2e -- --soak 1000000\n\n\
         The result is a page, target/bench/report.html; every run is also a line of JSON beside it."
 )]
 struct Args {
@@ -71,6 +74,9 @@ struct Args {
     /// Which calls; absent means all.
     #[arg(long, value_delimiter = ',')]
     answers: Vec<Kind>,
+    /// Measures nothing but whether memory grows over so many calls through one process: of T3, or of the tiers that --only names.
+    #[arg(long, value_name = "CALLS", value_parser = clap::value_parser!(u32).range(1_000..))]
+    soak: Option<u32>,
     /// A sidecar that is built already.
     #[arg(long)]
     sidecar: Option<PathBuf>,
@@ -88,6 +94,7 @@ fn main() -> Result<()> {
         rounds,
         only,
         answers,
+        soak,
         sidecar,
         against,
         bench,
@@ -103,6 +110,9 @@ fn main() -> Result<()> {
         Some(program) => program,
         None => sidecar::build(&target_dir)?,
     };
+    if let Some(calls) = soak {
+        return soak_all(sidecar, calls as usize, only);
+    }
     let peers = Peers::install(&only)?;
     let image_mib = sidecar
         .metadata()
@@ -161,6 +171,32 @@ fn main() -> Result<()> {
     say(&format!("As a page: {}", dir.join("report.html").display()))
 }
 
+/// Looks whether the memory of the tiers in `only`, or of the third, grows over `calls` calls.
+fn soak_all(sidecar: PathBuf, calls: usize, mut only: Vec<String>) -> Result<()> {
+    if only.is_empty() {
+        only.push("t3".to_owned());
+    }
+    let programs = Programs {
+        sidecar,
+        against: None,
+        peers: Peers::default(),
+    };
+    let cores = Cores::choose()?;
+    cores.stay_beside_the_upstream()?;
+    let dir = tempfile::tempdir()?;
+    let (fixture, entrants) = entrants::prepare(&cores, dir.path(), &programs, &only)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    for mut entrant in entrants.into_iter().filter(|entrant| entrant.is_ours) {
+        if entrant.proxy.is_some() {
+            let soak = Soak::of(&mut entrant, &cores, &fixture, calls, progress);
+            say(&runtime.block_on(soak)?.text())?;
+        }
+    }
+    Ok(())
+}
+
 /// What each entrant carries in a round.
 fn stages(quick: bool, answers: &[Kind]) -> Vec<Stage> {
     let (times, limit) = if quick { (1, 1_500) } else { (5, 10_000) };
@@ -171,13 +207,24 @@ fn stages(quick: bool, answers: &[Kind]) -> Vec<Stage> {
         calls: calls * times,
         limit: Duration::from_millis(limit),
     };
+    let [calm, busy] = RATES;
     let all = [
         stage(Kind::Json, 1, None, 1_000),
         stage(Kind::Json, 32, None, 10_000),
-        stage(Kind::Json, 32, Some(RATE), RATE as usize * 3 / 2),
+        stage(Kind::Json, 32, Some(calm), calm as usize * 3 / 2),
+        stage(Kind::Json, 32, Some(busy), busy as usize * 3 / 2),
         stage(Kind::Large, 8, None, 4_000),
         stage(Kind::Sse, 128, None, 400),
     ];
+    if std::env::var_os("ONE").is_some() {
+        return vec![Stage {
+            kind: Kind::Json,
+            connections: 1,
+            rate: None,
+            calls: 60000,
+            limit: Duration::from_secs(8),
+        }];
+    }
     all.into_iter()
         .filter(|stage| answers.is_empty() || answers.contains(&stage.kind))
         .collect()

@@ -281,6 +281,7 @@ fn own_cpu() -> Result<Duration> {
     machine::cpu_of(std::process::id())
 }
 
-fn mib(bytes: u64) -> f64 {
+/// `bytes` in MiB.
+pub(crate) fn mib(bytes: u64) -> f64 {
     bytes as f64 / (1024.0 * 1024.0)
 }

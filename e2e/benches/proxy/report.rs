@@ -81,10 +81,10 @@ impl Report<'_> {
         self.notes.iter().cloned().chain(failures)
     }
 
-    /// The stage of this shape, if it was measured.
-    fn stage(&self, kind: Kind, many: bool, has_rate: bool) -> Option<&Stage> {
+    /// The stage without a fixed rate that has one caller or many, if it was measured.
+    fn stage(&self, kind: Kind, many: bool) -> Option<&Stage> {
         self.stages.iter().find(|stage| {
-            (stage.kind, stage.connections > 1, stage.rate.is_some()) == (kind, many, has_rate)
+            stage.rate.is_none() && (stage.kind, stage.connections > 1) == (kind, many)
         })
     }
 

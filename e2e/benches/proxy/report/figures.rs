@@ -75,25 +75,25 @@ impl Report<'_> {
             (Kind::Sse, "Processor time of a stream of 30 events"),
         ] {
             figures.extend(
-                self.stage(kind, true, false)
+                self.stage(kind, true)
                     .map(|stage| self.processor_time(what, stage)),
             );
         }
         figures.extend(
-            self.stage(Kind::Json, true, false)
+            self.stage(Kind::Json, true)
                 .map(|stage| self.calls_a_processor_second(stage)),
         );
         let latency: fn(&Run) -> Option<Latency> = |run| Some(run.latency_us);
-        if let Some(stage) = self.stage(Kind::Json, false, false) {
+        if let Some(stage) = self.stage(Kind::Json, false) {
             let what = "Added to a call of 1 KiB, one at a time".to_owned();
             figures.push(self.latency(what, stage, latency, &[P50, P99]));
         }
-        if let Some(stage) = self.stage(Kind::Json, true, true) {
-            let rate = stage.rate.unwrap_or_default();
+        for stage in self.stages {
+            let Some(rate) = stage.rate else { continue };
             let what = format!("Added to a call of 1 KiB at {rate} calls a second");
             figures.push(self.latency(what, stage, latency, &[P50, P99, P999]));
         }
-        if let Some(stage) = self.stage(Kind::Sse, true, false) {
+        if let Some(stage) = self.stage(Kind::Sse, true) {
             let streams = stage.connections;
             let what = format!("Added before the first event, {streams} streams");
             figures.push(self.latency(what, stage, latency, &[P50, P99]));

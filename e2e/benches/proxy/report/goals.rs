@@ -51,7 +51,7 @@ impl Report<'_> {
             }
         }
         if let Some(time) = self
-            .stage(Kind::Json, true, false)
+            .stage(Kind::Json, true)
             .and_then(|stage| self.runs(T2, stage, |run| run.cpu_us_per_call))
         {
             let what = "T2's processor time for a call of 1 KiB";
@@ -119,7 +119,7 @@ impl Report<'_> {
     }
 
     fn masks_on_streams(&self) -> Option<Goal> {
-        let stage = self.stage(Kind::Sse, true, false)?;
+        let stage = self.stage(Kind::Sse, true)?;
         let [second, third] =
             [T2, T3].map(|tier| self.runs(tier, stage, |run| run.cpu_us_per_call));
         let (second, third) = (second?.median, third?.median);
