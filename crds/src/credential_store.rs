@@ -14,10 +14,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::agent_identity::KeyRef;
 
+mod aws;
 mod check;
 mod http;
 mod vault;
 
+pub use aws::{AssumeRole, AwsAuth, AwsSecretsManagerStore, AwsStoreKeys, WebIdentity};
 pub use check::check;
 pub use http::{HttpStore, StoreHeader, ValueEncoding};
 pub use vault::{
@@ -45,12 +47,16 @@ pub use vault::{
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
     validation = ("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')", "the name stands in sources and versions: use at most 63 characters of a-z, 0-9 and '-', starting and ending with a letter or digit")
 )]
-#[x_kube(validation = ("has(self.vault) != has(self.http)", "set exactly one kind of store: vault, http"))]
+#[x_kube(validation = ("[has(self.vault), has(self.awsSecretsManager), has(self.http)].exists_one(set, set)", "set exactly one kind of store: vault, awsSecretsManager, http"))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CredentialStoreSpec {
     /// HashiCorp Vault or OpenBao.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vault: Option<VaultStore>,
+
+    /// AWS Secrets Manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws_secrets_manager: Option<AwsSecretsManagerStore>,
 
     /// Any other that answers with JSON over HTTPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use kube::Client;
 use postern_crds::{AgentIdentitySpec, bundle::VersionedSecret};
 
+mod aws;
 mod connection;
 mod document;
 mod failure;

@@ -9,6 +9,14 @@ use crate::config::LogFormat;
 /// we log ourselves. This is appended after the user's directives, so that no `--log-level` can undo it.
 const NEVER_BODIES: &str = "kube_client::client=off";
 
+/// AWS's libraries log whole answers with their errors. What is wrong is told by a store's status, in words of our own.
+const NEVER_ANSWERS: [&str; 4] = [
+    "aws_config=off",
+    "aws_runtime=off",
+    "aws_smithy_runtime=off",
+    "aws_smithy_runtime_api=off",
+];
+
 /// Starts logging for the whole process.
 ///
 /// # Errors
@@ -37,7 +45,16 @@ fn filter(level: &str) -> anyhow::Result<EnvFilter> {
         .context("reading a constant directive")?;
     let filter =
         EnvFilter::try_new(level).with_context(|| format!("reading the log level {level:?}"))?;
-    Ok(filter.add_directive(never_bodies))
+    // A directive for a part of them would be stronger than ours.
+    anyhow::ensure!(
+        !level.contains("aws_"),
+        "what AWS's libraries log may have secrets in it: leave them out of the log level"
+    );
+    let mut filter = filter.add_directive(never_bodies);
+    for directive in NEVER_ANSWERS {
+        filter = filter.add_directive(directive.parse().context("reading a constant directive")?);
+    }
+    Ok(filter)
 }
 
 #[cfg(test)]
@@ -56,6 +73,16 @@ mod tests {
             assert!(shown.contains(NEVER_BODIES), "{shown}");
             assert!(!shown.contains("kube_client::client=trace"), "{shown}");
         }
+    }
+
+    #[test]
+    fn no_level_makes_the_libraries_of_aws_log() {
+        let shown = filter("trace").unwrap().to_string();
+        assert!(
+            NEVER_ANSWERS.iter().all(|never| shown.contains(never)),
+            "{shown}"
+        );
+        assert!(filter("info,aws_config::sts=trace").is_err());
     }
 
     #[test]

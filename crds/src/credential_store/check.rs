@@ -7,6 +7,10 @@ use regex_lite::Regex;
 
 use super::{
     CredentialStoreSpec,
+    aws::{
+        AssumeRole, AwsAuth, AwsSecretsManagerStore, AwsStoreKeys, EXTERNAL_ID, REGION, ROLE,
+        SESSION, WebIdentity,
+    },
     http::{HttpStore, POINTER, StoreHeader, URL},
     vault::{ADDRESS, MOUNT, VaultAuth, VaultStore},
 };
@@ -22,17 +26,19 @@ const OWN_MOUNTS: [&str; 4] = ["sys", "auth", "cubbyhole", "identity"];
 pub fn check(spec: &CredentialStoreSpec) -> Result<(), Vec<Violation>> {
     let CredentialStoreSpec {
         vault,
+        aws_secrets_manager,
         http,
         tls,
         allowed_namespaces,
     } = spec;
     let mut found = Vec::new();
-    match (vault, http) {
-        (Some(store), None) => self::vault("spec.vault", store, &mut found),
-        (None, Some(store)) => self::http("spec.http", store, &mut found),
-        (None, None) | (Some(_), Some(_)) => found.push(Violation::new(
+    match (vault, aws_secrets_manager, http) {
+        (Some(store), None, None) => self::vault("spec.vault", store, &mut found),
+        (None, Some(store), None) => aws("spec.awsSecretsManager", store, &mut found),
+        (None, None, Some(store)) => self::http("spec.http", store, &mut found),
+        _ => found.push(Violation::new(
             "spec",
-            "set exactly one kind of store: vault, http",
+            "set exactly one kind of store: vault, awsSecretsManager, http",
         )),
     }
     if let Some(tls) = tls
@@ -132,6 +138,81 @@ fn vault(at: &str, store: &VaultStore, found: &mut Vec<Violation>) {
     }
 }
 
+fn aws(at: &str, store: &AwsSecretsManagerStore, found: &mut Vec<Violation>) {
+    let AwsSecretsManagerStore {
+        region,
+        endpoint,
+        sts_endpoint,
+        auth,
+        assume_role,
+    } = store;
+    let mut wrong =
+        |member: &str, message: &str| found.push(Violation::new(format!("{at}.{member}"), message));
+    if !matches(REGION, region) {
+        wrong("region", "must be the name of a region, as in eu-west-1");
+    }
+    for (member, address) in [("endpoint", endpoint), ("stsEndpoint", sts_endpoint)] {
+        if address.as_deref().is_some_and(|text| !is_address(text)) {
+            wrong(
+                member,
+                "must be https://host or https://host:port, without a path, a user or a query",
+            );
+        }
+    }
+    let mut roles = Vec::new();
+    if let Some(AwsAuth { keys, web_identity }) = auth {
+        match (keys, web_identity) {
+            (
+                Some(AwsStoreKeys {
+                    access_key_id: _,
+                    secret_access_key: _,
+                    session_token: _,
+                }),
+                None,
+            ) => {}
+            (
+                None,
+                Some(WebIdentity {
+                    role_arn,
+                    audience: _,
+                    session_name,
+                }),
+            ) => roles.push((role_arn, session_name)),
+            (None, None) | (Some(_), Some(_)) => {
+                wrong("auth", "set exactly one way to log in: keys, webIdentity");
+            }
+        }
+    }
+    if let Some(AssumeRole {
+        role_arn,
+        external_id,
+        session_name,
+    }) = assume_role
+    {
+        roles.push((role_arn, session_name));
+        if external_id
+            .as_deref()
+            .is_some_and(|id| !matches(EXTERNAL_ID, id))
+        {
+            wrong(
+                "assumeRole.externalId",
+                "must be of A-Z, a-z, 0-9 and _+=,.@:/-",
+            );
+        }
+    }
+    for (role, session) in roles {
+        if !matches(ROLE, role) {
+            wrong(
+                "roleArn",
+                "must be the ARN of a role, as in arn:aws:iam::123456789012:role/postern",
+            );
+        }
+        if !matches(SESSION, session) {
+            wrong("sessionName", "must be of A-Z, a-z, 0-9 and _+=,.@-");
+        }
+    }
+}
+
 fn http(at: &str, store: &HttpStore, found: &mut Vec<Violation>) {
     let HttpStore {
         url,
@@ -204,6 +285,13 @@ fn is_address(address: &str) -> bool {
     PATTERN.is_match(address) && address.parse::<::http::Uri>().is_ok()
 }
 
+/// For patterns that few documents need.
+fn matches(pattern: &str, text: &str) -> bool {
+    Regex::new(pattern)
+        .expect("a constant pattern")
+        .is_match(text)
+}
+
 fn is_mount(path: &str) -> bool {
     static PATTERN: LazyLock<Regex> =
         LazyLock::new(|| Regex::new(MOUNT).expect("a constant pattern"));
@@ -267,6 +355,53 @@ mod tests {
                 "{{address: 'https://v', auth: {{kubernetes: {{role: r}}}}, engine: {{logical: {{mountPath: '{mount}'}}}}}}"
             ));
             assert!(!places(&spec).is_empty(), "{mount}");
+        }
+    }
+
+    #[test]
+    fn a_store_at_aws_is_of_one_region_and_its_roles_are_roles() {
+        let places = |aws: &str| {
+            let spec = format!("{{awsSecretsManager: {aws}}}");
+            places(&crate::yaml::from_str(&spec).unwrap())
+        };
+        let role = "arn:aws:iam::123456789012:role/a";
+        assert!(places("{region: eu-west-1}").is_empty());
+        for region in ["us-gov-west-1", "cn-north-1", "eusc-de-east-1"] {
+            assert!(places(&format!("{{region: {region}}}")).is_empty());
+        }
+        for (aws, place) in [
+            ("{region: evil.example/}".to_owned(), "region"),
+            (
+                "{region: eu-west-1, endpoint: 'http://h'}".to_owned(),
+                "endpoint",
+            ),
+            (
+                "{region: eu-west-1, stsEndpoint: 'https://h/x'}".to_owned(),
+                "stsEndpoint",
+            ),
+            ("{region: eu-west-1, auth: {}}".to_owned(), "auth"),
+            (
+                "{region: eu-west-1, auth: {webIdentity: {roleArn: x}}}".to_owned(),
+                "roleArn",
+            ),
+            (
+                format!(
+                    "{{region: eu-west-1, assumeRole: {{roleArn: '{role}', externalId: 'a b'}}}}"
+                ),
+                "assumeRole.externalId",
+            ),
+            (
+                format!(
+                    "{{region: eu-west-1, assumeRole: {{roleArn: '{role}', sessionName: 'a b'}}}}"
+                ),
+                "sessionName",
+            ),
+        ] {
+            assert_eq!(
+                places(&aws),
+                [format!("spec.awsSecretsManager.{place}")],
+                "{aws}"
+            );
         }
     }
 

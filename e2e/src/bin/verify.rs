@@ -129,7 +129,7 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "stores",
-        why: "credentials follow a real OpenBao",
+        why: "credentials follow a real OpenBao, and moto as AWS",
         needs_cluster: false,
         commands: |_| {
             Ok(vec![test(&[

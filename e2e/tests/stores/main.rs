@@ -1,15 +1,17 @@
-//! Do credentials follow a real OpenBao? The controller runs in this process against an API server in memory; no cluster is needed.
+//! Do credentials follow a real OpenBao, and moto as AWS? The controller runs in this process against an API server in memory; no cluster is needed.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "../../../operator/tests/it/api_server.rs"]
 #[expect(dead_code, reason = "it has more than is asked here")]
 mod api_server;
+mod aws;
 mod bao;
 #[path = "../../../operator/tests/it/cluster.rs"]
 #[expect(dead_code, reason = "it has more than is asked here")]
 mod cluster;
 mod jwt;
+mod moto;
 mod review;
 mod setting;
 
@@ -28,8 +30,8 @@ async fn a_credential_follows_its_place_and_shows_its_version() -> Result<()> {
     let bao = Bao::start()?;
     bao.policy("reader", READER)?;
     bao.run("kv put -mount=secret ai/openai api_key=sk-live-1 other=x")?;
-    let setting = Setting::new(&bao)?;
-    setting.store("corp", &setting.app_role()?, &json!({"kv": {}}));
+    let setting = Setting::new(&bao.authority);
+    setting.store(&bao, "corp", &setting.app_role(&bao)?, &json!({"kv": {}}));
     setting.identity(&json!({"name": "corp", "path": "ai/openai", "key": "api_key"}));
     let controller = setting.controller();
     let server = &setting.server;
@@ -90,8 +92,8 @@ async fn what_is_withdrawn_is_out_at_once_and_what_cannot_be_read_stays() -> Res
     let bao = Bao::start()?;
     bao.policy("reader", READER)?;
     bao.run("kv put -mount=secret ai/openai api_key=sk-live-1")?;
-    let setting = Setting::new(&bao)?;
-    setting.store("corp", &setting.token()?, &json!({"kv": {}}));
+    let setting = Setting::new(&bao.authority);
+    setting.store(&bao, "corp", &setting.token(&bao)?, &json!({"kv": {}}));
     setting.identity(&json!({"name": "corp", "path": "ai/openai", "key": "api_key"}));
     let controller = setting.controller();
     let server = &setting.server;
@@ -148,31 +150,41 @@ async fn each_way_in_opens_each_engine_and_each_mistake_has_its_word() -> Result
     let bao = Bao::start()?;
     bao.policy("reader", READER)?;
     bao.run("kv put -mount=kv1 ai/openai api_key=sk-live-1")?;
-    let setting = Setting::new(&bao)?;
+    let setting = Setting::new(&bao.authority);
     let server = &setting.server;
-    let token = setting.token()?;
-    let jwt = setting.jwt()?;
+    let token = setting.token(&bao)?;
+    let jwt = setting.jwt(&bao)?;
     let kv = |version: u8, mount: &str| json!({"kv": {"version": version, "mountPath": mount}});
-    setting.store("app-role", &setting.app_role()?, &json!({"kv": {}}));
-    setting.store("token", &token, &json!({"logical": {"mountPath": "kv1"}}));
-    setting.store("jwt", &jwt, &kv(1, "kv1"));
+    setting.store(
+        &bao,
+        "app-role",
+        &setting.app_role(&bao)?,
+        &json!({"kv": {}}),
+    );
+    setting.store(
+        &bao,
+        "token",
+        &token,
+        &json!({"logical": {"mountPath": "kv1"}}),
+    );
+    setting.store(&bao, "jwt", &jwt, &kv(1, "kv1"));
     bao.run("kv put -mount=secret ai/openai api_key=sk-live-2")?;
-    setting.plain_store("plain", &token);
+    setting.plain_store(&bao, "plain", &token);
     let reviewer = Reviewer::start().await?;
-    let kubernetes = setting.kubernetes(&reviewer)?;
-    setting.store("kubernetes", &kubernetes, &json!({"kv": {}}));
+    let kubernetes = setting.kubernetes(&bao, &reviewer)?;
+    setting.store(&bao, "kubernetes", &kubernetes, &json!({"kv": {}}));
     let mut elsewhere = kubernetes.clone();
     elsewhere["kubernetes"]["audience"] = json!("https://elsewhere");
-    setting.store("elsewhere", &elsewhere, &json!({"kv": {}}));
+    setting.store(&bao, "elsewhere", &elsewhere, &json!({"kv": {}}));
 
     let mut stranger = jwt.clone();
     stranger["jwt"]["role"] = json!("stranger");
-    setting.store("stranger", &stranger, &json!({"kv": {}}));
-    setting.store("version", &token, &kv(2, "kv1"));
-    setting.store("mount", &token, &kv(2, "elsewhere"));
+    setting.store(&bao, "stranger", &stranger, &json!({"kv": {}}));
+    setting.store(&bao, "version", &token, &kv(2, "kv1"));
+    setting.store(&bao, "mount", &token, &kv(2, "elsewhere"));
     let missing = json!({"token": {"secret": {"name": "nobody", "key": "token"}}});
-    setting.store("missing", &missing, &json!({"kv": {}}));
-    setting.store("trust", &token, &json!({"kv": {}}));
+    setting.store(&bao, "missing", &missing, &json!({"kv": {}}));
+    setting.store(&bao, "trust", &token, &json!({"kv": {}}));
     server.edit("credentialstores", "trust", |store| {
         store["spec"]["tls"] = json!(null);
     });

@@ -1,4 +1,4 @@
-//! A cluster with an identity in it, and stores that lead to an OpenBao.
+//! A cluster with an identity in it, and stores that lead to a real server.
 
 use anyhow::Result;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -18,49 +18,53 @@ path "secret/data/ai/*" { capabilities = ["read"] }
 path "kv1/ai/*" { capabilities = ["read"] }
 "#;
 
-pub(crate) struct Setting<'a> {
+pub(crate) struct Setting {
     pub(crate) server: ApiServer,
-    bao: &'a Bao,
 }
 
-impl<'a> Setting<'a> {
-    pub(crate) fn new(bao: &'a Bao) -> Result<Self> {
-        let server = cluster();
-        server.put(
-            "configmaps",
-            json!({ "metadata": { "name": "corp-ca" }, "data": { "ca.crt": bao.authority } }),
-        );
-        Ok(Self { server, bao })
+impl Setting {
+    /// Whose stores trust `authority`.
+    pub(crate) fn new(authority: &str) -> Self {
+        let setting = Self { server: cluster() };
+        setting.trust(authority);
+        setting
     }
 
-    /// A store for all namespaces.
-    pub(crate) fn store(&self, name: &str, auth: &Value, engine: &Value) {
+    /// Puts another authority where the stores look for theirs.
+    pub(crate) fn trust(&self, authority: &str) {
+        self.server.put(
+            "configmaps",
+            json!({ "metadata": { "name": "corp-ca" }, "data": { "ca.crt": authority } }),
+        );
+    }
+
+    /// A store of `kind` for all namespaces.
+    pub(crate) fn any_store(&self, name: &str, kind: &str, spec: &Value) {
+        let ca = json!({ "configMap": { "name": "corp-ca", "key": "ca.crt" } });
         self.server.put(
             "credentialstores",
             json!({
                 "metadata": { "name": name },
-                "spec": {
-                    "vault": { "address": self.bao.address(), "auth": auth, "engine": engine },
-                    "tls": { "caBundle": { "configMap": { "name": "corp-ca", "key": "ca.crt" } } },
-                    "allowedNamespaces": {},
-                },
+                "spec": { kind: spec, "tls": { "caBundle": ca }, "allowedNamespaces": {} },
             }),
         );
     }
 
+    /// An OpenBao for all namespaces.
+    pub(crate) fn store(&self, bao: &Bao, name: &str, auth: &Value, engine: &Value) {
+        let spec = json!({ "address": bao.address(), "auth": auth, "engine": engine });
+        self.any_store(name, "vault", &spec);
+    }
+
     /// A store that reads the KV engine of version 2 as any server that answers with JSON, by a token that `auth` names.
-    pub(crate) fn plain_store(&self, name: &str, auth: &Value) {
-        self.store(name, auth, &json!({ "kv": {} }));
-        let secret = &auth["token"]["secret"];
-        self.server.edit("credentialstores", name, |store| {
-            store["spec"]["vault"] = Value::Null;
-            store["spec"]["http"] = json!({
-                "url": format!("{}/v1/secret/data/{{path}}", self.bao.address()),
-                "headers": [{ "name": "X-Vault-Token", "secret": secret }],
-                "value": "/data/data/{key}",
-                "version": "/data/metadata/version",
-            });
+    pub(crate) fn plain_store(&self, bao: &Bao, name: &str, auth: &Value) {
+        let spec = json!({
+            "url": format!("{}/v1/secret/data/{{path}}", bao.address()),
+            "headers": [{ "name": "X-Vault-Token", "secret": auth["token"]["secret"] }],
+            "value": "/data/data/{key}",
+            "version": "/data/metadata/version",
         });
+        self.any_store(name, "http", &spec);
     }
 
     /// Makes the credential of the identity come from `place`.
@@ -115,7 +119,8 @@ impl<'a> Setting<'a> {
         }
     }
 
-    fn secret(&self, name: &str, key: &str, value: &str) {
+    /// A Secret of the operator's namespace.
+    pub(crate) fn secret(&self, name: &str, key: &str, value: &str) {
         let data = json!({ key: BASE64_STANDARD.encode(value) });
         self.server.put(
             "secrets",
@@ -124,25 +129,18 @@ impl<'a> Setting<'a> {
     }
 
     /// Login by a token that the server made.
-    pub(crate) fn token(&self) -> Result<Value> {
-        let token = self
-            .bao
-            .run("token create -policy=reader -period=1h -field=token")?;
+    pub(crate) fn token(&self, bao: &Bao) -> Result<Value> {
+        let token = bao.run("token create -policy=reader -period=1h -field=token")?;
         self.secret("vault-token", "token", &token);
         Ok(json!({ "token": { "secret": { "name": "vault-token", "key": "token" } } }))
     }
 
     /// Login by a role's id and a secret id.
-    pub(crate) fn app_role(&self) -> Result<Value> {
-        self.bao.run("auth enable approle")?;
-        self.bao
-            .run("write auth/approle/role/postern token_policies=reader token_ttl=1h")?;
-        let id = self
-            .bao
-            .run("read -field=role_id auth/approle/role/postern/role-id")?;
-        let secret = self
-            .bao
-            .run("write -f -field=secret_id auth/approle/role/postern/secret-id")?;
+    pub(crate) fn app_role(&self, bao: &Bao) -> Result<Value> {
+        bao.run("auth enable approle")?;
+        bao.run("write auth/approle/role/postern token_policies=reader token_ttl=1h")?;
+        let id = bao.run("read -field=role_id auth/approle/role/postern/role-id")?;
+        let secret = bao.run("write -f -field=secret_id auth/approle/role/postern/secret-id")?;
         self.secret("vault-role", "secret-id", &secret);
         Ok(
             json!({ "appRole": { "roleId": id.trim(), "secretId": { "name": "vault-role", "key": "secret-id" } } }),
@@ -150,28 +148,28 @@ impl<'a> Setting<'a> {
     }
 
     /// Login by a token of the operator's service account, which the server has `reviewer` look at.
-    pub(crate) fn kubernetes(&self, reviewer: &Reviewer) -> Result<Value> {
-        self.bao.run("auth enable kubernetes")?;
+    pub(crate) fn kubernetes(&self, bao: &Bao, reviewer: &Reviewer) -> Result<Value> {
+        bao.run("auth enable kubernetes")?;
         let host = format!("kubernetes_host={}", reviewer.address());
         // It wants an authority even where it does not speak TLS.
-        let authority = format!("kubernetes_ca_cert={}", self.bao.authority);
+        let authority = format!("kubernetes_ca_cert={}", bao.authority);
         let own = "disable_local_ca_jwt=true";
         let config = [host.as_str(), &authority, "token_reviewer_jwt=a.b.c", own];
-        self.bao.write("auth/kubernetes/config", &config)?;
-        let audience = self.bao.address();
-        self.bao.run(&format!(
+        bao.write("auth/kubernetes/config", &config)?;
+        let audience = bao.address();
+        bao.run(&format!(
             "write auth/kubernetes/role/postern bound_service_account_names=postern bound_service_account_namespaces=agents audience={audience} token_policies=reader"
         ))?;
         Ok(json!({ "kubernetes": { "role": "postern" } }))
     }
 
     /// Login by a JWT that the server verifies with its issuer's public key.
-    pub(crate) fn jwt(&self) -> Result<Value> {
+    pub(crate) fn jwt(&self, bao: &Bao) -> Result<Value> {
         let issuer = Issuer::new()?;
-        self.bao.run("auth enable jwt")?;
+        bao.run("auth enable jwt")?;
         let key = format!("jwt_validation_pubkeys={}", issuer.public_key());
-        self.bao.write("auth/jwt/config", &[&key])?;
-        self.bao.run(
+        bao.write("auth/jwt/config", &[&key])?;
+        bao.run(
             "write auth/jwt/role/postern role_type=jwt bound_audiences=vault user_claim=sub token_policies=reader",
         )?;
         // Without a start, the server takes one shortly before the end.

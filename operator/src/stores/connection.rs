@@ -17,7 +17,9 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{http::Http, https::Https, own::Own, problem::Problem, reading::Reading, vault::Vault};
+use super::{
+    aws::Aws, http::Http, https::Https, own::Own, problem::Problem, reading::Reading, vault::Vault,
+};
 use crate::controller::{Metrics, jitter};
 
 /// How many requests of readings a store gets at the same time.
@@ -53,6 +55,7 @@ type Place = (String, Option<String>, Option<String>);
 
 enum Kind {
     Vault(Box<Vault>),
+    Aws(Box<Aws>),
     Http(Box<Http>),
 }
 
@@ -76,12 +79,13 @@ impl Connection {
     ) -> Result<Self, Problem> {
         postern_crds::credential_store::check(&spec)
             .map_err(|found| Problem::Spec(postern_crds::violation::summary(&found)))?;
-        let kind = match (&spec.vault, &spec.http) {
-            (Some(vault), None) => Kind::Vault(Box::new(Vault::new(vault.clone(), own.clone()))),
-            (None, Some(http)) => Kind::Http(Box::new(Http::new(http.clone(), own.clone()))),
-            (None, None) | (Some(_), Some(_)) => {
-                return Err(Problem::Spec("it is not of one kind".to_owned()));
+        let kind = match (&spec.vault, &spec.aws_secrets_manager, &spec.http) {
+            (Some(vault), None, None) => {
+                Kind::Vault(Box::new(Vault::new(vault.clone(), own.clone())))
             }
+            (None, Some(aws), None) => Kind::Aws(Box::new(Aws::new(aws.clone(), own.clone()))),
+            (None, None, Some(http)) => Kind::Http(Box::new(Http::new(http.clone(), own.clone()))),
+            _ => return Err(Problem::Spec("it is not of one kind".to_owned())),
         };
         Ok(Self {
             name,
@@ -116,13 +120,14 @@ impl Connection {
             let https = self.https(true).await?;
             match &self.kind {
                 Kind::Vault(vault) => vault.check(&https).await,
+                Kind::Aws(aws) => aws.check(&https).await,
                 Kind::Http(http) => http.check(&https).await,
             }
         };
         let result = in_time(looked).await;
         self.heard(result.as_ref().err());
         result.map(|()| match &self.kind {
-            Kind::Vault(_) => "it answers and lets the operator in",
+            Kind::Vault(_) | Kind::Aws(_) => "it answers and lets the operator in",
             Kind::Http(_) => {
                 "it answers; whether it lets the operator in is seen when a source is read"
             }
@@ -133,7 +138,7 @@ impl Connection {
     fn flight(self: &Arc<Self>, place: &StoreRef) -> Flight {
         let key = match &self.kind {
             Kind::Http(http) if http.is_keyed() => place.key.clone(),
-            Kind::Http(_) | Kind::Vault(_) => None,
+            Kind::Http(_) | Kind::Vault(_) | Kind::Aws(_) => None,
         };
         let key = (place.path.clone(), place.version.clone(), key);
         let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
@@ -167,6 +172,7 @@ impl Connection {
         let https = self.https(false).await?;
         match &self.kind {
             Kind::Vault(vault) => vault.read(&https, place).await,
+            Kind::Aws(aws) => aws.read(&https, place).await,
             Kind::Http(http) => http.read(&https, place).await,
         }
     }
@@ -214,7 +220,7 @@ impl Connection {
     fn heard(&self, problem: Option<&Problem>) {
         self.metrics
             .store_asked(&self.name, problem.map_or("ok", Problem::reason));
-        if matches!(problem, Some(Problem::Tls(_)))
+        if problem.is_some_and(Problem::is_of_tls)
             && let Ok(mut https) = self.https.try_lock()
         {
             // Perhaps the authorities have changed.
@@ -252,6 +258,7 @@ async fn in_time<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T,
 pub(super) fn origin(name: &str, uid: &str, spec: &CredentialStoreSpec) -> String {
     let CredentialStoreSpec {
         vault,
+        aws_secrets_manager,
         http,
         tls: _,
         allowed_namespaces: _,
@@ -262,7 +269,22 @@ pub(super) fn origin(name: &str, uid: &str, spec: &CredentialStoreSpec) -> Strin
     let http = http
         .as_ref()
         .map(|http| (&http.url, &http.value, http.encoding));
-    let place = serde_json::to_vec(&(uid, vault, http)).expect("it has string keys only");
+    // The account is that of the role, where one is named: the same name in another one is another secret.
+    let aws = aws_secrets_manager.as_ref().map(|aws| {
+        let role = aws.assume_role.as_ref().map(|role| &role.role_arn);
+        let web_identity = aws
+            .auth
+            .as_ref()
+            .and_then(|auth| auth.web_identity.as_ref());
+        let role = role.or(web_identity.map(|role| &role.role_arn));
+        (&aws.region, &aws.endpoint, role)
+    });
+    // What is of no AWS keeps the origin that it had before there was this kind.
+    let place = match &aws {
+        None => serde_json::to_vec(&(uid, vault, http)),
+        Some(aws) => serde_json::to_vec(&(uid, aws)),
+    };
+    let place = place.expect("it has string keys only");
     let digest: String = Sha256::digest(place)
         .iter()
         .take(4)

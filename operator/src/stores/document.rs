@@ -25,6 +25,17 @@ impl Document {
             .map_err(|_| Problem::Malformed)
     }
 
+    /// A text, with members where it is a JSON object.
+    pub(super) fn object_or_text(mut text: String) -> Self {
+        match Self::read(text.as_bytes()) {
+            Ok(document) if document.0.is_object() => {
+                text.zeroize();
+                document
+            }
+            Ok(_) | Err(_) => Self(Value::String(text)),
+        }
+    }
+
     pub(super) fn new(value: Value) -> Self {
         Self(value)
     }

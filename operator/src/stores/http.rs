@@ -94,13 +94,7 @@ impl Http {
     /// # Errors
     /// What is wrong.
     pub(super) async fn check(&self, https: &Https) -> Result<(), Problem> {
-        let host = &self.store.url["https://".len()..];
-        let host = host.split(['/', '?']).next().unwrap_or_default();
-        let request = Request::get(format!("https://{host}/")).body(Full::default());
-        match https.send(request.map_err(|_| address())?).await {
-            Ok(_) | Err(Problem::Redirect(_) | Problem::TooLong(_)) => Ok(()),
-            Err(problem) => Err(problem),
-        }
+        https.answers(&self.store.url).await
     }
 
     async fn request(

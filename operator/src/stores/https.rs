@@ -10,7 +10,10 @@ use std::{
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::body::Bytes;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{
+    HttpsConnector, HttpsConnectorBuilder,
+    builderstates::{WantsProtocols1, WantsSchemes},
+};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
@@ -54,11 +57,28 @@ impl Https {
     /// # Errors
     /// [`Problem::Tls`], if the authorities cannot be used.
     pub(super) fn new(authorities: Option<&str>) -> Result<Self, Problem> {
-        let tls = |error: rustls::Error| Problem::Tls(error.to_string());
         let roots = match authorities {
             Some(pem) => Arc::new(read(pem)?),
             None => Arc::clone(&PUBLIC),
         };
+        Self::build(roots, |connector| connector.https_only())
+    }
+
+    /// A client that also speaks without TLS, to what is on the operator's own node. Whoever uses it sees to it that nothing else is called.
+    ///
+    /// # Errors
+    /// [`Problem::Tls`].
+    pub(super) fn local() -> Result<Self, Problem> {
+        Self::build(Arc::clone(&PUBLIC), |connector| connector.https_or_http())
+    }
+
+    fn build(
+        roots: Arc<RootCertStore>,
+        schemes: impl FnOnce(
+            HttpsConnectorBuilder<WantsSchemes>,
+        ) -> HttpsConnectorBuilder<WantsProtocols1>,
+    ) -> Result<Self, Problem> {
+        let tls = |error: rustls::Error| Problem::Tls(error.to_string());
         let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(tls)?
@@ -68,9 +88,7 @@ impl Https {
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(CONNECT));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(config)
-            .https_only()
+        let connector = schemes(HttpsConnectorBuilder::new().with_tls_config(config))
             .enable_http1()
             .wrap_connector(tcp);
         let client = Client::builder(TokioExecutor::new())
@@ -79,6 +97,21 @@ impl Https {
             .pool_max_idle_per_host(MAX_IDLE)
             .build(connector);
         Ok(Self { client })
+    }
+
+    /// Whether anything answers at the host of `address`: with what status, and in how many bytes, says nothing.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub(super) async fn answers(&self, address: &str) -> Result<(), Problem> {
+        let host = address.strip_prefix("https://").unwrap_or(address);
+        let host = host.split(['/', '?']).next().unwrap_or_default();
+        let request = Request::get(format!("https://{host}/")).body(Full::default());
+        let request = request.map_err(|_| Problem::Spec("it has no address".to_owned()))?;
+        match self.send(request).await {
+            Ok(_) | Err(Problem::Redirect(_) | Problem::TooLong(_)) => Ok(()),
+            Err(problem) => Err(problem),
+        }
     }
 
     /// Sends `request` and reads its answer.

@@ -47,6 +47,27 @@ pub enum Problem {
     /// There is no such auth method.
     #[error("login: nothing is mounted at {0}")]
     LoginPath(String),
+    /// AWS does not let the operator in.
+    #[error("login: {at} refused {who} ({code})")]
+    LoginDenied {
+        /// What was asked, as in `sts:AssumeRole`.
+        at: &'static str,
+        /// For whom: a role, or "the credentials".
+        who: String,
+        /// The code of the refusal, one of those that are known.
+        code: &'static str,
+    },
+    /// Where the operator logs in is elsewhere, and did not answer as it should.
+    #[error("login: {at}: {problem}")]
+    LoginUnreached {
+        /// What was asked.
+        at: &'static str,
+        /// Why there is no answer.
+        problem: Box<Problem>,
+    },
+    /// Its endpoint serves another region.
+    #[error("address: its endpoint is not one of region {0}")]
+    OtherRegion(String),
     /// The operator is let in, but may not read there.
     #[error("permission: the operator's login may not read {0}")]
     Permission(String),
@@ -66,6 +87,25 @@ pub enum Problem {
     /// There is nothing there.
     #[error("path: there is nothing at {0}")]
     Path(String),
+    /// It is there, and about to be deleted.
+    #[error("path: what is at {0} is marked for deletion")]
+    Deleted(String),
+    /// No secret can be called so.
+    #[error("path: it takes no such name or version: {0}")]
+    NoName(String),
+    /// The path names another region.
+    #[error("path: the ARN is of region {named}, the store of {region}")]
+    Region {
+        /// The ARN's.
+        named: String,
+        /// The store's.
+        region: String,
+    },
+    /// The key that it was encrypted with cannot be used.
+    #[error(
+        "permission: it cannot decrypt what is at {0}: look at the state and the policy of its KMS key"
+    )]
+    Undecryptable(String),
     /// The version that was asked for cannot be one of this store.
     #[error("version: {0}")]
     Version(&'static str),
@@ -115,7 +155,7 @@ pub enum Problem {
         problem: Unfit,
     },
     /// It is too busy.
-    #[error("it asks for patience (429)")]
+    #[error("it asks for patience: too many requests")]
     Throttled,
     /// It is sealed.
     #[error("it is sealed")]
@@ -182,6 +222,11 @@ pub enum OwnProblem {
     /// The operator does not know its own service account.
     #[error("the operator was not told its own service account (--service-account)")]
     NoServiceAccount,
+    /// AWS knows nothing of the operator's pod.
+    #[error(
+        "the operator's pod has no credentials of AWS: no keys in its environment, no role of its service account, no Pod Identity"
+    )]
+    NoAwsIdentity,
 }
 
 impl Problem {
@@ -190,13 +235,21 @@ impl Problem {
         match self {
             Self::Spec(_) => "StoreInvalid",
             Self::NotListed | Self::NamespaceUnread { .. } => "SourceUnavailable",
-            Self::Address(_) | Self::TimedOut(_) | Self::Redirect(_) => "StoreUnreachable",
-            Self::Tls(_) | Self::Authorities(_) => "StoreTlsFailed",
-            Self::LoginMissing(_) | Self::LoginRefused { .. } | Self::LoginPath(_) => {
-                "StoreLoginFailed"
+            Self::Address(_) | Self::TimedOut(_) | Self::Redirect(_) | Self::OtherRegion(_) => {
+                "StoreUnreachable"
             }
-            Self::Permission(_) | Self::Mount(_) => "PermissionDenied",
-            Self::Path(_) | Self::Version(_) => "PathNotFound",
+            Self::Tls(_) | Self::Authorities(_) => "StoreTlsFailed",
+            Self::LoginMissing(_)
+            | Self::LoginRefused { .. }
+            | Self::LoginPath(_)
+            | Self::LoginDenied { .. } => "StoreLoginFailed",
+            Self::LoginUnreached { problem, .. } => problem.reason(),
+            Self::Permission(_) | Self::Mount(_) | Self::Undecryptable(_) => "PermissionDenied",
+            Self::Path(_)
+            | Self::Deleted(_)
+            | Self::NoName(_)
+            | Self::Region { .. }
+            | Self::Version(_) => "PathNotFound",
             Self::KvVersion { .. } | Self::Leased(_) => "EngineMismatch",
             Self::Key { .. } | Self::KeyUnnamed { .. } | Self::KeyUnused(_) => "KeyNotFound",
             Self::Unfit {
@@ -210,11 +263,24 @@ impl Problem {
         }
     }
 
+    /// Whether a certificate was not accepted, of the store or of where the operator logs in: perhaps the authorities have changed.
+    pub(super) fn is_of_tls(&self) -> bool {
+        match self {
+            Self::Tls(_) => true,
+            Self::LoginUnreached { problem, .. } => problem.is_of_tls(),
+            _ => false,
+        }
+    }
+
     /// Whether the store itself was heard: it has nothing for us, so what it gave before is withdrawn. Otherwise its last value stays in use.
     pub fn is_definitive(&self) -> bool {
         match self {
             Self::Permission(_)
+            | Self::Undecryptable(_)
             | Self::Path(_)
+            | Self::Deleted(_)
+            | Self::NoName(_)
+            | Self::Region { .. }
             | Self::Version(_)
             | Self::Leased(_)
             | Self::Key { .. }
@@ -233,6 +299,9 @@ impl Problem {
             | Self::LoginMissing(_)
             | Self::LoginRefused { .. }
             | Self::LoginPath(_)
+            | Self::LoginDenied { .. }
+            | Self::LoginUnreached { .. }
+            | Self::OtherRegion(_)
             | Self::Mount(_)
             | Self::KvVersion { .. }
             | Self::Throttled
