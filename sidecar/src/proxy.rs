@@ -107,7 +107,7 @@ impl Proxy {
         head: Result<(), HeadError>,
         request: Request<Incoming>,
         exchange: &mut Exchange,
-    ) -> Result<(Response<Incoming>, Lease, Stages), Error> {
+    ) -> Result<(Response<Incoming>, Lease, Box<Stages>), Error> {
         head?;
         let (mut parts, body) = request.into_parts();
         policy::check_method(&parts.method)?;
@@ -214,12 +214,12 @@ impl Proxy {
         let masking = masking::of(&masked, dialect, &known.call, &mut response)?;
         let mut scrubber = Scrubber::new(injected.needles);
         scrubber.head(&mut response);
-        let stages = Stages {
+        let stages = Box::new(Stages {
             decoder,
             metering,
             masking,
             scrubber,
-        };
+        });
         Ok((response, lease, stages))
     }
 }

@@ -27,10 +27,6 @@ pub(crate) struct ResponseBody {
     exchange: Exchange,
 }
 
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every response is the large one"
-)]
 enum Source {
     /// An answer of ours.
     Own(Option<Bytes>),
@@ -54,7 +50,8 @@ pub(crate) struct Stages {
 struct Passing {
     /// Absent once it is over, or cut off.
     body: Option<(Incoming, Lease)>,
-    stages: Stages,
+    /// In a place of their own, since a response is moved often before it is sent.
+    stages: Box<Stages>,
     /// Trailers that wait until what was held back before them is gone.
     trailers: Option<Frame<Bytes>>,
 }
@@ -72,7 +69,7 @@ impl ResponseBody {
     pub(crate) fn upstream(
         body: Incoming,
         lease: Lease,
-        stages: Stages,
+        stages: Box<Stages>,
         exchange: Exchange,
     ) -> Self {
         Self {
@@ -324,7 +321,7 @@ impl Drop for ResponseBody {
             masking,
             scrubber,
             decoder: _,
-        } = &mut passing.stages;
+        } = &mut *passing.stages;
         if let Some(masking) = masking {
             self.exchange.masked(masking.counts());
         }

@@ -78,7 +78,7 @@ impl Canaries {
 
     /// The first placeholder in `text` that is not `welcome` there.
     fn strays(&self, text: &[u8], welcome: &[usize]) -> Option<usize> {
-        if text.len() < DIGITS {
+        if !has_digits(text) {
             return None;
         }
         self.digits
@@ -93,6 +93,17 @@ impl Canaries {
             place,
         }
     }
+}
+
+/// Whether so many hexadecimal digits stand in a row somewhere in `text`. Such a row is as long as the places that are looked at are apart, so one
+/// of them is in it; in most texts none of them is even a digit.
+fn has_digits(text: &[u8]) -> bool {
+    let is_digit = |byte: &&u8| byte.is_ascii_hexdigit();
+    (DIGITS - 1..text.len()).step_by(DIGITS).any(|at| {
+        let before = text[..at].iter().rev().take_while(is_digit).count();
+        let from = text[at..].iter().take_while(is_digit).count();
+        from > 0 && before + from >= DIGITS
+    })
 }
 
 /// The caller chose the header's name, so only well-known ones are repeated.
@@ -134,4 +145,24 @@ fn at_home(routes: &[Route], index: usize) -> Vec<usize> {
         }
     }
     homes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_digits_in_a_row_are_seen_wherever_they_stand() {
+        for before in 0..70 {
+            for after in 0..70 {
+                let with = |digits| {
+                    let text = ["g".repeat(before), "0f".repeat(digits), "-".repeat(after)];
+                    has_digits(text.concat().as_bytes())
+                };
+                assert!(with(DIGITS / 2), "{before} before, {after} after");
+                assert!(with(DIGITS), "{before} before, {after} after");
+                assert!(!with(DIGITS / 2 - 1), "{before} before, {after} after");
+            }
+        }
+    }
 }
