@@ -37,7 +37,7 @@ spec:
 
 {{/* CEL: whether the request is of somebody who may look into sidecars. */}}
 {{- define "postern.admission.debugger" -}}
-{{- with .Values.admissionPolicies.debuggers -}}
+{{- with include "postern.admission.group" . -}}
 (has(request.userInfo.groups) && '{{ . }}' in request.userInfo.groups)
 {{- else -}}
 false
@@ -46,7 +46,7 @@ false
 
 {{/* In words, who may. */}}
 {{- define "postern.admission.debuggers" -}}
-{{- with .Values.admissionPolicies.debuggers -}}
+{{- with include "postern.admission.group" . -}}
 for members of the group {{ . }} (admissionPolicies.debuggers)
 {{- else -}}
 for nobody (admissionPolicies.debuggers)

@@ -37,11 +37,11 @@
 {{- define "postern.networkPolicy.stores" -}}
 # Credential stores.
 - ports:
-    {{- range .Values.networkPolicy.stores.ports }}
+    {{- range dig "stores" "ports" (list 443 8200) .Values.networkPolicy }}
     - port: {{ . }}
       protocol: TCP
     {{- end }}
-  {{- with .Values.networkPolicy.stores.cidrs }}
+  {{- with (.Values.networkPolicy.stores).cidrs }}
   to:
     {{- range . }}
     - ipBlock:

@@ -6,7 +6,7 @@ use anyhow::Result;
 use postern_e2e::run;
 
 use crate::helm::{
-    NAMESPACE, RELEASE, chart, folder, helm, objects_with, template_with, value_sets,
+    NAMESPACE, RELEASE, chart, folder, helm, objects_with, template, template_with, value_sets,
 };
 
 /// The custom resource definitions are long and have a test of their own.
@@ -127,6 +127,40 @@ fn notes_name_what_was_installed() -> Result<()> {
                 assert!(notes.contains(&name), "{set}: {notes}");
             }
         }
+    }
+    Ok(())
+}
+
+/// Values that a release of an earlier chart does not have, as `helm upgrade --reuse-values` then brings none. All of them, and each.
+const LATER: [&str; 12] = [
+    "admissionPolicies,stores,networkPolicy.stores,metrics.prometheusRule",
+    "admissionPolicies",
+    "admissionPolicies.enabled",
+    "admissionPolicies.debuggers",
+    "stores",
+    "stores.enabled",
+    "stores.secrets",
+    "stores.configMaps",
+    "networkPolicy.stores",
+    "networkPolicy.stores.ports",
+    "networkPolicy.stores.cidrs",
+    "metrics.prometheusRule",
+];
+
+#[test]
+fn values_that_an_earlier_release_does_not_have_are_as_by_default() -> Result<()> {
+    let expected = template_with("defaults")?;
+    for names in LATER {
+        let without: Vec<String> = names
+            .split(',')
+            .map(|name| format!("{name}=null"))
+            .collect();
+        let rendered = template(&["--set", &without.join(",")])?;
+        assert!(
+            rendered == expected,
+            "without {names}: {}",
+            difference(&expected, &rendered)
+        );
     }
     Ok(())
 }

@@ -1,0 +1,19 @@
+{{/*
+  Values that came after the first release of this chart. `helm upgrade --reuse-values` does not bring their defaults, so that each is read with its own:
+  what is not there is as values.yaml has it. A test takes each of them away.
+*/}}
+
+{{/* Not empty if the admission policies are wanted. */}}
+{{- define "postern.admission.enabled" -}}
+{{- if dig "enabled" true (default dict .Values.admissionPolicies) }}true{{ end -}}
+{{- end -}}
+
+{{/* The group whose members may look into sidecars; empty if nobody may. */}}
+{{- define "postern.admission.group" -}}
+{{- dig "debuggers" "postern-debuggers" (default dict .Values.admissionPolicies) -}}
+{{- end -}}
+
+{{/* Not empty if CredentialStores are read. */}}
+{{- define "postern.stores.enabled" -}}
+{{- if dig "enabled" true (default dict .Values.stores) }}true{{ end -}}
+{{- end -}}
