@@ -1,5 +1,7 @@
 //! The images of Postern itself, built from the sources as they are now.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -27,7 +29,7 @@ pub struct Programs {
     pub postern: PathBuf,
 }
 
-/// Builds operator and sidecar for release and puts each into the image that its Dockerfile describes.
+/// Builds operator and sidecar for release, or by the profile that `$POSTERN_PROFILE` names, and puts each into the image that its Dockerfile describes.
 ///
 /// Tags are `VERSION-DIGEST`: another build is another name, so that pods and charts never take an older one for it.
 pub fn programs(cache: &Cache) -> Result<Programs> {
@@ -41,12 +43,14 @@ pub fn programs(cache: &Cache) -> Result<Programs> {
                     .args(["target", "add", TARGET])
                     .current_dir(workspace()),
             )?;
+            let profile = env::var_os("POSTERN_PROFILE").unwrap_or_else(|| "release".into());
             cargo(&[
-                "--release",
-                "--target",
-                TARGET,
-                "--package",
-                "postern-operator",
+                "--profile".as_ref(),
+                &profile,
+                "--target".as_ref(),
+                TARGET.as_ref(),
+                "--package".as_ref(),
+                "postern-operator".as_ref(),
             ])
         },
     )?;
@@ -75,7 +79,7 @@ pub fn postern() -> Result<PathBuf> {
 }
 
 /// Builds the sidecar and whatever else `arguments` say, wherever the target directory is, and returns the programs that it made.
-fn cargo(arguments: &[&str]) -> Result<Vec<PathBuf>> {
+fn cargo(arguments: &[&OsStr]) -> Result<Vec<PathBuf>> {
     let mut cargo = Command::new("cargo");
     cargo
         .args([
