@@ -142,6 +142,14 @@ impl Cluster {
         }
     }
 
+    /// The folder whose manifests the kubelet of this machine's cluster runs by itself, as static pods.
+    pub fn static_pods(&self) -> Option<PathBuf> {
+        match &self.place {
+            Place::Here(layout) => Some(layout.static_pods()),
+            Place::Context(_) => None,
+        }
+    }
+
     /// The context in the user's own kubeconfig, if this is not the cluster of this machine.
     pub fn context(&self) -> Option<&str> {
         match &self.place {

@@ -4,7 +4,10 @@ mod agents;
 pub mod parts;
 mod programs;
 
-pub use agents::{aimock, langchain_node, langchain_packages, langchain_python, provider};
+pub use agents::{
+    aimock, langchain_node, langchain_packages, langchain_python, openbao, openbao_program,
+    provider,
+};
 pub use programs::{Programs, postern, programs};
 
 use std::fs;

@@ -10,6 +10,7 @@ use crate::{
     Cluster,
     image::Image,
     pki::{Authority, Subject},
+    run,
 };
 
 /// Name of its Deployment, Service and Secret.
@@ -101,6 +102,15 @@ impl Provider {
             "--output",
             "jsonpath={.spec.clusterIP}",
         ])
+    }
+
+    /// From now on it answers calls with `key` by 401, as a provider does once the overlap of a rotation is over.
+    pub fn revoke(&self, key: &str) -> Result<()> {
+        let service = format!("services/http:{NAME}:http/proxy/__provider/revoke");
+        let at = format!("/api/v1/namespaces/{}/{service}", self.namespace);
+        let mut command = self.cluster.kubectl_command();
+        command.args(["create", "--raw", &at, "--filename=-"]);
+        run::output_with(key, &mut command).map(drop)
     }
 
     /// What it received in the last `since`.

@@ -5,7 +5,9 @@
 // aimock's own journal hides), and the status of the answer, or `"aborted": true` where it did not come to its end.
 // Arguments go to aimock (`--latency 50`, `--chaos-disconnect 1`, …); AIMOCK_API_KEYS makes it refuse all other keys.
 //
-//   :8443  TLS, with /tls/tls.crt and /tls/tls.key      :8080  plain HTTP      both: /health, /__aimock/… are not recorded
+// A key that is the body of POST /__provider/revoke is answered with 401 from then on.
+//
+//   :8443  TLS, with /tls/tls.crt and /tls/tls.key      :8080  plain HTTP      both: /health, /__aimock/…, /__provider/… are not recorded
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import http from "node:http";
@@ -36,9 +38,24 @@ function received(req) {
 }
 
 function record(req, outcome) {
-  if (req.url === "/health" || req.url.startsWith("/__aimock/")) return;
+  if (req.url === "/health" || req.url.startsWith("/__")) return;
   const line = { protocol: req.httpVersion, method: req.method, path: req.url, headers: received(req) };
   console.log(JSON.stringify({ ...line, ...outcome }));
+}
+
+const revoked = new Set();
+
+async function revoke(req, res) {
+  let key = "";
+  for await (const part of req) key += part;
+  revoked.add(key);
+  res.end();
+}
+
+// As OpenAI says it: https://platform.openai.com/docs/guides/error-codes
+function refuse(res) {
+  const error = { message: "Incorrect API key provided.", type: "invalid_request_error", param: null, code: "invalid_api_key" };
+  res.writeHead(401, { "content-type": "application/json" }).end(JSON.stringify({ error }));
 }
 
 // A provider that breaks off must look like one: no orderly end.
@@ -46,10 +63,15 @@ const breakOff = (res) =>
   res.stream ? res.stream.close(http2.constants.NGHTTP2_INTERNAL_ERROR) : res.destroy();
 
 async function serve(req, res) {
+  if (req.url === "/__provider/revoke") return revoke(req, res);
   let outcome = { aborted: true };
   res.on("close", () => record(req, outcome));
   const host = req.headers[":authority"] ?? req.headers.host ?? "";
   const headers = { ...forwarded(req.headers), host };
+  if (Object.values(headers).some((value) => revoked.has(String(value).replace(/^Bearer /, "")))) {
+    outcome = { status: 401 };
+    return refuse(res);
+  }
   const provider = PROVIDERS.find((provider) => provider.host.test(host));
   await provider.ready;
   const inner = http.request({ host: LOCAL, port: provider.port, method: req.method, path: req.url, headers }, (answer) => {

@@ -47,6 +47,8 @@ enum Name {
     LangchainNode,
     /// The mock providers.
     Provider,
+    /// OpenBao.
+    Openbao,
 }
 
 impl Name {
@@ -61,6 +63,7 @@ impl Name {
             Self::LangchainPython => vec![image::langchain_python(cache)?],
             Self::LangchainNode => vec![image::langchain_node(cache)?],
             Self::Provider => vec![image::provider(cache)?],
+            Self::Openbao => vec![image::openbao(cache)?],
         })
     }
 }

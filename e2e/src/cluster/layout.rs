@@ -54,6 +54,11 @@ impl Layout {
         self.path("containerd.sock")
     }
 
+    /// Where the kubelet finds static pods.
+    pub(super) fn static_pods(&self) -> PathBuf {
+        self.path("static-pods")
+    }
+
     /// Where containerd keeps images, beside the state: a restart keeps them, since they take longest to load.
     pub(super) fn images(&self) -> PathBuf {
         self.state.with_extension("images")

@@ -34,6 +34,7 @@ pub(super) fn start(setup: &Setup<'_>, daemons: &Daemons, images: &[Image]) -> R
     fs::create_dir_all(layout.state())?;
     fs::set_permissions(layout.state(), fs::Permissions::from_mode(0o700))?;
 
+    fs::create_dir(layout.static_pods())?;
     host::prepare(layout)?;
     credentials::write(layout)?;
     for (path, text) in setup.files() {

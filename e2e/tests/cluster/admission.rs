@@ -6,6 +6,7 @@ mod caller;
 mod connect;
 
 mod join;
+mod kubelet;
 mod operator;
 mod places;
 mod pods;

@@ -3,6 +3,7 @@
 use anyhow::{Result, ensure};
 use postern_crds::names;
 use postern_e2e::{PATIENCE, until};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -252,7 +253,7 @@ fn inject_killed_sidecar_comes_back_and_serves_and_the_program_goes_on() -> Resu
     let agents = Agents::create("killed")?;
     let agent = agent(&agents, "bot")?;
     agent.ask()?.allowed()?;
-    agent.process(names::CONTAINER)?.kill()?;
+    agent.process(names::CONTAINER)?.send(Signal::KILL)?;
     until("the sidecar to be started again", PATIENCE, || {
         ensure!(
             agent.restarts(names::CONTAINER)? == 1,

@@ -13,6 +13,7 @@ mod neighbours;
 mod rbac;
 mod refuse;
 mod rotate;
+mod store;
 mod support;
 mod tell;
 mod traffic;

@@ -1,5 +1,7 @@
 //! Does a change of key, consent or policy take effect in running pods, without a failed call and without a restart?
 
+mod load;
+
 use anyhow::{Result, ensure};
 use postern_crds::names;
 use postern_e2e::{PATIENCE, until};
@@ -38,6 +40,32 @@ fn rotate_edited_secret_is_used_by_a_running_program_without_one_failed_call() -
     let failed: Vec<_> = printed.lines().filter(|line| *line != "ok").collect();
     assert_eq!(failed, [""; 0]);
     assert_eq!(Agent::of(namespace, "bot").restarts(names::CONTAINER)?, 0);
+    Ok(())
+}
+
+#[test]
+fn rotate_deleted_bundle_comes_back_while_the_running_pod_goes_on() -> Result<()> {
+    let agents = Agents::create("deleted")?;
+    let namespace = &agents.namespace;
+    let agent = agent(&agents, "bot")?;
+    agent.ask()?.allowed()?;
+    let uid = || {
+        let bundle = namespace.get("secret", "postern-support-bot")?;
+        Ok::<_, anyhow::Error>(bundle["metadata"]["uid"].clone())
+    };
+    let first = uid()?;
+    namespace.kubectl(["delete", "secret", "postern-support-bot"])?;
+    until("the bundle to be back", PATIENCE, || {
+        agent.ask()?.allowed()?;
+        ensure!(uid()? != first, "it is the deleted one");
+        Ok(())
+    })?;
+
+    // The kubelet mounts the new one.
+    let second = format!("sk-live-{}", random()?);
+    agents.apply(&[secret("openai-key", &second)])?;
+    agents.until_used(&second, &agent)?;
+    assert_eq!(agent.restarts(names::CONTAINER)?, 0);
     Ok(())
 }
 

