@@ -54,11 +54,13 @@ fn demo(home: &TempDir, arguments: &[&str]) -> Result<Shown> {
 fn images(house: &House) -> Result<Vec<String>> {
     let cache = Cache::open()?;
     let provider = house.cluster.load(&image::provider(&cache)?)?;
+    let store = house.cluster.load(&image::openbao(&cache)?)?;
     Ok([
         ("operator", &house.images.operator),
         ("sidecar", &house.images.sidecar),
         ("agent", &ground()?.python),
         ("provider", &provider),
+        ("store", &store),
     ]
     .map(|(what, reference)| format!("--{what}-image={reference}"))
     .to_vec())
@@ -101,6 +103,8 @@ fn demo_on_a_cluster_of_somebody_else_shows_the_same_and_leaves_nothing_behind()
     for words in [
         "Paris is the capital of France.",
         "authorization: Bearer sk-live-",
+        "the first one after",
+        "failed                   0 of",
         "files searched: not found",
         "kubectl --context elsewhere describe agentidentity support-bot",
         "cargo demo -- down --context elsewhere",

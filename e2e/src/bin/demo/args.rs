@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 #[derive(Parser, Debug)]
 #[command(
     name = "cargo demo --",
-    after_help = "Examples:\n  cargo demo                      run, show, and remove what was made\n  cargo demo -- --keep            leave it running, with kubectl commands to look around\n  cargo demo -- down              remove everything\n  cargo demo -- --context staging --operator-image … --sidecar-image … --agent-image … --provider-image …\n                                  on a cluster of yours, whose nodes can pull these images"
+    after_help = "Examples:\n  cargo demo                      run, show, and remove what was made\n  cargo demo -- --keep            leave it running, with kubectl commands to look around\n  cargo demo -- down              remove everything\n  cargo demo -- --context staging --operator-image … --sidecar-image … --agent-image … --provider-image … --store-image …\n                                  on a cluster of yours, whose nodes can pull these images"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) keep: bool,
 
-    /// Use the cluster behind this context of your kubeconfig in place of one on this machine. Its nodes pull the four images below.
+    /// Use the cluster behind this context of your kubeconfig in place of one on this machine. Its nodes pull the five images below.
     #[arg(long, value_name = "NAME", global = true)]
     pub(crate) context: Option<String>,
 
@@ -40,6 +40,10 @@ pub(crate) struct Args {
     /// The mock provider's image (e2e/images/provider).
     #[arg(long, value_name = "IMAGE", requires = "context")]
     pub(crate) provider_image: Option<String>,
+
+    /// OpenBao's image (e2e/images/openbao).
+    #[arg(long, value_name = "IMAGE", requires = "context")]
+    pub(crate) store_image: Option<String>,
 }
 
 #[derive(Subcommand, Debug)]
@@ -54,6 +58,7 @@ pub(crate) struct Pulled {
     pub(crate) sidecar: String,
     pub(crate) agent: String,
     pub(crate) provider: String,
+    pub(crate) store: String,
 }
 
 impl Args {
@@ -70,6 +75,7 @@ impl Args {
             ("--sidecar-image", &self.sidecar_image),
             ("--agent-image", &self.agent_image),
             ("--provider-image", &self.provider_image),
+            ("--store-image", &self.store_image),
         ];
         let missing: Vec<&str> = images
             .iter()
@@ -77,11 +83,18 @@ impl Args {
             .map(|(flag, _)| *flag)
             .collect();
         match images.map(|(_, image)| image.clone()) {
-            [Some(operator), Some(sidecar), Some(agent), Some(provider)] => Ok(Some(Pulled {
+            [
+                Some(operator),
+                Some(sidecar),
+                Some(agent),
+                Some(provider),
+                Some(store),
+            ] => Ok(Some(Pulled {
                 operator,
                 sidecar,
                 agent,
                 provider,
+                store,
             })),
             _ => bail!(
                 "the nodes of {context} pull images from a registry: push them there and name them with {}",

@@ -9,9 +9,10 @@ use serde_json::json;
 use crate::{LABEL, NAMESPACE, say};
 
 /// The names that the demo needs; what else it makes is in these namespaces or belongs to the release.
-const NEEDED: [&str; 6] = [
+const NEEDED: [&str; 7] = [
     "namespace/postern-demo",
     "namespace/postern-system",
+    "clusterrolebinding.rbac.authorization.k8s.io/postern-demo-openbao",
     "customresourcedefinition.apiextensions.k8s.io/agentidentities.postern.dev",
     "customresourcedefinition.apiextensions.k8s.io/credentialstores.postern.dev",
     "customresourcedefinition.apiextensions.k8s.io/egresspolicies.postern.dev",
@@ -91,7 +92,9 @@ fn apply(cluster: &Cluster, manifests: &str) -> Result<()> {
 pub(crate) fn leave(cluster: &Cluster) -> Result<()> {
     let ours = format!("{LABEL}=true");
     step("removal", "the demo's namespace and what is in it", || {
-        delete(cluster, "namespaces", &ours, Some(NAMESPACE))
+        delete(cluster, "namespaces", &ours, Some(NAMESPACE))?;
+        // It goes with the namespace, but nobody says when.
+        delete(cluster, "clusterrolebindings", &ours, None)
     })?;
     if is_ours(cluster, house::NAMESPACE)? {
         step("removal", "the release and its namespace", || {
@@ -120,6 +123,8 @@ pub(crate) fn leave(cluster: &Cluster) -> Result<()> {
         "get",
         "agentidentities,credentialstores,egresspolicies",
         "--all-namespaces",
+        "--selector",
+        &format!("{LABEL}!=true"),
         "--output=name",
     ])?;
     if !used.is_empty() {

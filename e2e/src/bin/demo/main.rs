@@ -2,6 +2,7 @@
 
 mod args;
 mod guest;
+mod rotation;
 mod search;
 mod story;
 
@@ -13,8 +14,8 @@ use std::{
 use anyhow::{Context, Result};
 use clap::Parser;
 use postern_e2e::{
-    Cache, Cluster, House, Provider, cluster::Status, house, house::Images, image, random, step,
-    until,
+    Cache, Cluster, House, OpenBao, Provider, cluster::Status, house, house::Images, image, random,
+    step, until,
 };
 use serde_json::json;
 
@@ -55,13 +56,14 @@ fn main() -> Result<ExitCode> {
 fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
     let cache = Cache::open()?;
     let cluster = cluster(args)?;
-    let (images, agent, postern) = match pulled {
+    let (images, agent, store, postern) = match pulled {
         Some(pulled) => (
             Images {
                 operator: pulled.operator.clone(),
                 sidecar: pulled.sidecar.clone(),
             },
             pulled.agent.clone(),
+            pulled.store.clone(),
             None,
         ),
         None => (
@@ -71,6 +73,7 @@ fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
                 "Python and LangChain, nothing of Postern",
                 || cluster.load(&image::langchain_python(&cache)?),
             )?,
+            cluster.load(&image::openbao(&cache)?)?,
             Some(image::programs(&cache)?.postern),
         ),
     };
@@ -90,9 +93,19 @@ fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
 
     // As OpenAI's keys look.
     let key = format!("sk-live-{}", random()?);
+    let openbao = step(
+        "openbao",
+        "a real store of secrets, which has the key and knows the operator by its service account",
+        || {
+            let allowed = json!({"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}});
+            let openbao = OpenBao::start(&cluster, NAMESPACE, &store, &allowed)?;
+            openbao.put("ai/openai", &key)?;
+            Ok(openbao)
+        },
+    )?;
     let pod = step(
         "agent",
-        "a Secret, an AgentIdentity, an EgressPolicy, and a Deployment with one annotation",
+        "an AgentIdentity, an EgressPolicy, and a Deployment with one annotation",
         || {
             let in_namespace = |manifest: &str| {
                 postern_e2e::run::output_with(
@@ -106,10 +119,10 @@ fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
                     ]),
                 )
             };
-            in_namespace(&story::KEY.replace("KEY", &key))?;
             in_namespace(story::IDENTITY)?;
             in_namespace(story::POLICY)?;
             let program = house::root().join("e2e/demo/agent.py");
+            let talk = program.with_file_name("talk.py");
             cluster.kubectl([
                 "create",
                 "configmap",
@@ -117,6 +130,7 @@ fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
                 "--namespace",
                 NAMESPACE,
                 &format!("--from-file={}", program.display()),
+                &format!("--from-file={}", talk.display()),
             ])?;
             cluster.kubectl([
                 "wait",
@@ -166,6 +180,7 @@ fn demo(args: &Args, pulled: Option<&Pulled>) -> Result<()> {
     story::tell(&story::Scene {
         cluster: &cluster,
         provider: &provider,
+        openbao: &openbao,
         pod: &pod,
         key: &key,
         postern: postern.as_deref(),

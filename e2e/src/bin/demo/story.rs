@@ -3,12 +3,11 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
-use postern_e2e::{Cluster, Provider, house, provider::Received, run};
+use postern_e2e::{Cluster, OpenBao, Provider, house, provider::Received, run};
 use serde::Deserialize;
 
-use crate::{NAMESPACE, args::Args, say, search::search};
+use crate::{NAMESPACE, args::Args, rotation::rotate, say, search::search};
 
-pub(crate) const KEY: &str = include_str!("../../../demo/key.yaml");
 pub(crate) const IDENTITY: &str = include_str!("../../../demo/identity.yaml");
 pub(crate) const POLICY: &str = include_str!("../../../demo/policy.yaml");
 pub(crate) const AGENT: &str = include_str!("../../../demo/agent.yaml");
@@ -18,6 +17,7 @@ const PROGRAM: &str = include_str!("../../../demo/agent.py");
 pub(crate) struct Scene<'a> {
     pub(crate) cluster: &'a Cluster,
     pub(crate) provider: &'a Provider,
+    pub(crate) openbao: &'a OpenBao,
     pub(crate) pod: &'a str,
     pub(crate) key: &'a str,
     /// The sidecar's program, where it was built here.
@@ -35,7 +35,7 @@ struct Decided {
     duration_ms: f64,
 }
 
-/// Prints the program, each of its calls as the three sides saw it, the sidecar's metrics, and where the key is not.
+/// Prints the program, each of its calls as the three sides saw it, the sidecar's metrics, a rotation, and where the keys are not.
 pub(crate) fn tell(scene: &Scene<'_>) -> Result<()> {
     heading(
         "the program: e2e/demo/agent.py, unchanged; it has no key and knows nothing of Postern",
@@ -58,8 +58,10 @@ pub(crate) fn tell(scene: &Scene<'_>) -> Result<()> {
     calls(scene)?;
     heading("the sidecar's metrics");
     indented(&metrics(scene)?);
-    heading("the key, in the program's container: environments, memory, files");
-    searches(scene)
+    heading("the key is rotated in OpenBao while the agent talks (e2e/demo/talk.py)");
+    let new = rotate(scene)?;
+    heading("the keys, in the program's container: environments, memory, files");
+    searches(scene, &new)
 }
 
 /// What `postern policy test` says of the policy. A case that is not as expected is an error.
@@ -179,19 +181,25 @@ fn metrics(scene: &Scene<'_>) -> Result<String> {
         .collect())
 }
 
-fn searches(scene: &Scene<'_>) -> Result<()> {
-    let key = search(scene.cluster, scene.pod, scene.key)?;
-    say(&format!(
-        "  the key            {} processes, {} MiB of memory, {} files searched: {}",
-        key.processes,
-        key.memory >> 20,
-        key.files,
-        if key.found.is_empty() {
-            "not found".to_owned()
-        } else {
-            format!("FOUND in {}", key.found.join(", "))
-        }
-    ));
+fn searches(scene: &Scene<'_>, new: &str) -> Result<()> {
+    for (which, key) in [("first key", scene.key), ("new key", new)] {
+        let key = search(scene.cluster, scene.pod, key)?;
+        say(&format!(
+            "  the {which:<11} {} processes, {} MiB of memory, {} files searched: {}",
+            key.processes,
+            key.memory >> 20,
+            key.files,
+            if key.found.is_empty() {
+                "not found".to_owned()
+            } else {
+                format!("FOUND in {}", key.found.join(", "))
+            }
+        ));
+        ensure!(
+            key.found.is_empty(),
+            "the {which} is in the program's container"
+        );
+    }
     // A search that finds nothing proves something only if it can find.
     let environment = environment(scene)?;
     let placeholder = environment
@@ -200,13 +208,9 @@ fn searches(scene: &Scene<'_>) -> Result<()> {
         .context("the agent has a placeholder")?;
     let control = search(scene.cluster, scene.pod, placeholder)?;
     say(&format!(
-        "  the placeholder    (a control: the same search must find it) found in {}",
+        "  the placeholder (a control: the same search must find it) found in {}",
         control.found.join(", ")
     ));
-    ensure!(
-        key.found.is_empty(),
-        "the key is in the program's container"
-    );
     ensure!(
         !control.found.is_empty(),
         "the search cannot find what is there"
@@ -245,6 +249,8 @@ pub(crate) fn look_around(args: &Args) -> Result<()> {
         format!("exec deployment/support-bot --container agent --namespace {NAMESPACE} -- env"),
         format!("edit egresspolicy support-bot --namespace {NAMESPACE}"),
         format!("logs deployment/provider --namespace {NAMESPACE}"),
+        format!("describe credentialstore {NAMESPACE}"),
+        format!("exec deployment/openbao --namespace {NAMESPACE} -- /bao kv list -mount=secret ai"),
         format!(
             "get pods,mutatingwebhookconfigurations --namespace {}",
             house::NAMESPACE
