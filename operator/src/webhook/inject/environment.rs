@@ -13,6 +13,10 @@ use super::pod::{Container, Named, Pod, add_at, items, replace_at};
 
 /// Whether LangChain uses a gateway at all, or its address: the one variable here that a pod may set to "no".
 const GATEWAY: &str = "LANGSMITH_GATEWAY";
+/// The gateway's own key, which is empty where Bedrock, whose calls are signed, is behind it.
+const GATEWAY_KEY: &str = "LANGSMITH_GATEWAY_API_KEY";
+/// What stands in for the gateway's key where that is empty.
+const LANGSMITH_KEY: &str = "LANGSMITH_API_KEY";
 
 /// What completes the environment of every container but ours. That includes other injectors' and native sidecars: from here they
 /// look like any container, some of them are applications, and to a proxy these variables mean nothing.
@@ -89,6 +93,7 @@ fn complete_container(
     if !variables.is_empty() {
         warnings.extend(check_env_from(container, variables));
         warnings.extend(check_proxy(container));
+        warnings.extend(check_signatures(container, variables));
     }
     patch
 }
@@ -137,14 +142,17 @@ fn check_address(
             "{container}: {name} is read from elsewhere and cannot be checked; to use the sidecar remove it, or set it to {ours}"
         ));
     }
-    let no = ["", "false", "0", "no", "off"];
-    let declined = name == GATEWAY && no.contains(&setting.value.to_ascii_lowercase().as_str());
-    if declined || leads_to_sidecar(setting.value) {
+    if name == GATEWAY && is_no(setting.value) || leads_to_sidecar(setting.value) {
         return None;
     }
     Some(format!(
         "{container}: {name} leads past the sidecar, where calls have no key; remove it, or set it to {ours}"
     ))
+}
+
+/// As LangChain reads the gateway's variable.
+fn is_no(value: &str) -> bool {
+    ["", "false", "0", "no", "off"].contains(&value.to_ascii_lowercase().as_str())
 }
 
 fn leads_to_sidecar(value: &str) -> bool {
@@ -207,4 +215,20 @@ fn check_proxy(container: &Container<'_>) -> Option<String> {
         "{container}: {} also catches calls to the sidecar; add 127.0.0.1 to NO_PROXY and no_proxy",
         proxy.name
     ))
+}
+
+/// LangChain for Python sends Bedrock any key of LangSmith that it finds in place of a signature, while the gateway is on: see
+/// `crds/providers/bedrock.yaml`.
+fn check_signatures(container: &Container<'_>, variables: &[Variable]) -> Option<String> {
+    let is_signed = variables
+        .iter()
+        .any(|variable| variable.name == GATEWAY_KEY && variable.value.is_empty());
+    let last = |name: &str| settings(container, name).pop();
+    let has_key = last(LANGSMITH_KEY).is_some_and(|key| key.is_read || !key.value.is_empty());
+    let is_off = last(GATEWAY).is_some_and(|gateway| !gateway.is_read && is_no(gateway.value));
+    (is_signed && has_key && !is_off).then(|| {
+        format!(
+            "{container}: LangChain for Python would send Bedrock the key in {LANGSMITH_KEY} in place of a signature; set {GATEWAY} to \"false\", or remove that key"
+        )
+    })
 }

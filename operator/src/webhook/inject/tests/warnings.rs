@@ -96,6 +96,43 @@ fn pod_that_told_istio_to_spare_our_probes_is_not_bothered() {
 }
 
 #[test]
+fn key_of_langsmith_that_would_stand_in_place_of_bedrocks_signature_is_reported() {
+    let mut signed = identity();
+    let bedrock = json!({
+        "name": "bedrock",
+        "provider": "bedrock",
+        "endpoint": "https://bedrock-runtime.eu-central-1.amazonaws.com",
+        "source": {"secret": {"name": "aws", "key": "pair"}},
+    });
+    signed
+        .spec
+        .credentials
+        .push(serde_json::from_value(bedrock).unwrap());
+    let signed = snapshot_of([signed]);
+    let with =
+        |env: Value| pod_with(&json!({"spec": {"containers": [{"name": "agent", "env": env}]}}));
+    let key = json!({"name": "LANGSMITH_API_KEY", "value": "lsv2_own"});
+    let read = json!({"name": "LANGSMITH_API_KEY", "valueFrom": {"secretKeyRef": {"name": "ls", "key": "k"}}});
+    let gateway = |value: &str| json!({"name": "LANGSMITH_GATEWAY", "value": value});
+
+    let warning = "container agent: LangChain for Python would send Bedrock the key in LANGSMITH_API_KEY in place of a signature; \
+                   set LANGSMITH_GATEWAY to \"false\", or remove that key";
+    for env in [
+        json!([key]),
+        json!([read]),
+        json!([key, gateway("http://127.0.0.1:14080")]),
+    ] {
+        assert_eq!(warnings(&signed, &with(env.clone())), [warning], "{env}");
+    }
+    let empty = json!({"name": "LANGSMITH_API_KEY", "value": ""});
+    for env in [json!([]), json!([empty]), json!([key, gateway("false")])] {
+        assert_eq!(warnings(&signed, &with(env.clone())), [""; 0], "{env}");
+    }
+    // Without Bedrock there is no signature to lose.
+    assert_eq!(warnings(&snapshot(), &with(json!([key]))), [""; 0]);
+}
+
+#[test]
 fn no_warning_holds_a_value_of_the_environment() {
     let pod = pod_with(&json!({"spec": {"containers": [{"name": "agent", "env": [
         {"name": "OPENAI_API_KEY", "value": "sk-live"},
