@@ -106,6 +106,8 @@ pub struct Call {
     pub messages: Option<u64>,
     /// Whether there are images among the input.
     pub has_images: bool,
+    /// How large images or films are to be, as the call writes it: `1024x1024`, `auto`.
+    pub image_size: Option<String>,
     /// How many texts are to be embedded.
     pub embeddings_count: Option<u64>,
     /// How many answers are asked for.

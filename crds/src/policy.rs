@@ -40,6 +40,7 @@
 //! | `request.estimatedInputTokens` | int | tokens; absent where they cannot be told |
 //! | `request.estimatedCost` | double | US dollars, the most that the call can cost; absent where a price or a bound is unknown |
 //! | `request.messages`, `request.embeddings.count` | int | messages or turns, and texts to embed; absent where the operation has none |
+//! | `request.imageSize` | string | of images and films to be made, as the call spells it; absent where it says none, and for other operations |
 //! | `request.n` | int | answers asked for |
 //! | `request.bodyBytes` | int | bytes, without the content encoding |
 //! | `request.collection`, `request.namespace` | string | of a vector store; absent elsewhere |

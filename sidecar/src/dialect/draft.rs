@@ -195,6 +195,11 @@ impl Draft {
         self.call.has_images = true;
     }
 
+    /// How large images or films are to be.
+    pub(super) fn image_size(&mut self, size: impl Into<String>) {
+        self.call.image_size = Some(size.into());
+    }
+
     /// This many more texts are to be embedded.
     pub(super) fn embeddings(&mut self, count: u64) {
         *self.call.embeddings_count.get_or_insert(0) += count;

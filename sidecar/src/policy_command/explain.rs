@@ -93,6 +93,7 @@ fn facts(text: &mut String, seen: &Seen, known: &Known) {
         tools,
         messages,
         has_images,
+        image_size,
         embeddings_count,
         n,
         collection,
@@ -132,9 +133,10 @@ fn facts(text: &mut String, seen: &Seen, known: &Known) {
             None => "unknown".to_owned(),
         },
     );
-    let optional: [(&str, Option<&dyn fmt::Display>); 4] = [
+    let optional: [(&str, Option<&dyn fmt::Display>); 5] = [
         ("messages", messages.as_ref().map(|it| it as _)),
         ("embeddings", embeddings_count.as_ref().map(|it| it as _)),
+        ("imageSize", image_size.as_ref().map(|it| it as _)),
         ("collection", collection.as_ref().map(|it| it as _)),
         ("namespace", namespace.as_ref().map(|it| it as _)),
     ];

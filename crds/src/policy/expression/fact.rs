@@ -72,6 +72,7 @@ facts! {
     Tools = "request.tools", Body, Kind::List(Box::new(Kind::Text));
     Messages = "request.messages", Body, Kind::Int;
     HasImages = "request.hasImages", Body, Kind::Bool;
+    ImageSize = "request.imageSize", Body, Kind::Text;
     EmbeddingsCount = "request.embeddings.count", Body, Kind::Int;
     N = "request.n", Body, Kind::Int;
     BodyBytes = "request.bodyBytes", Body, Kind::Int;
@@ -150,6 +151,7 @@ impl Fact {
             },
             Self::Messages => call.and_then(|call| call.messages).map(number),
             Self::HasImages => call.map(|call| flag(call.has_images)),
+            Self::ImageSize => self.text(call.and_then(|call| call.image_size.as_deref()))?,
             Self::EmbeddingsCount => call.and_then(|call| call.embeddings_count).map(number),
             Self::N => call.map(|call| number(call.n)),
             Self::BodyBytes => call.map(|call| number(call.body_bytes)),

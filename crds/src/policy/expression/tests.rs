@@ -262,6 +262,7 @@ fn every_fact_has_the_type_that_the_table_says() {
         estimated_cost: Some(crate::money::Usd::default()),
         tools: vec!["t".into()],
         messages: Some(1),
+        image_size: Some("1x1".into()),
         embeddings_count: Some(1),
         collection: Some("c".into()),
         namespace: Some("n".into()),

@@ -9,7 +9,7 @@ use super::super::{
 };
 
 /// Fields that we read; those with a value of their own must stand there once.
-const FIELDS: [&str; 4] = ["model", "n", "prompt", "stream"];
+const FIELDS: [&str; 5] = ["model", "n", "prompt", "size", "stream"];
 
 /// Reads the form.
 pub(super) fn read(body: &[u8], boundary: &str, draft: &mut Draft) -> Result<(), Unreadable> {
@@ -34,6 +34,7 @@ fn member(field: &str, part: &Part<'_>, draft: &mut Draft) -> Result<(), Unreada
     match field {
         "model" => draft.model(model::named(text)?),
         "n" => draft.answers(text.parse().map_err(|_| Error::Value)?),
+        "size" => draft.image_size(text),
         "stream" => match text {
             "true" | "True" => draft.streams(),
             "false" | "False" | "" => {}

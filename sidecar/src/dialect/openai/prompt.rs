@@ -20,6 +20,7 @@ pub(super) fn read(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unread
         "n",
         "prompt",
         "query",
+        "size",
         "stream",
         "stream_format",
         "text_1",
@@ -39,6 +40,9 @@ pub(super) fn read(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unread
                     draft.streams();
                 }
             }
+            // Others have numbers there, which say something else.
+            "size" if value.kind() != Some(Kind::Text) => value.skip()?,
+            "size" => draft.image_size(value.text()?),
             "image" | "images" | "input_reference" | "mask" => images(value, draft)?,
             _ => value.weigh(&mut draft.input)?,
         }

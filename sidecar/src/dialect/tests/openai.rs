@@ -143,12 +143,14 @@ fn images_speech_and_films() {
         (call.operation, names(&call), call.n),
         (Operation::ImageGeneration, vec!["gpt-image-1"], 2)
     );
+    assert_eq!(call.image_size.as_deref(), Some("1024x1024"));
     let call = fixture!(OpenAi, "openai-images-edit").call();
     assert_eq!(
         (call.operation, names(&call), call.n),
         (Operation::ImageEdit, vec!["gpt-image-1"], 3)
     );
     assert!(call.has_images);
+    assert_eq!(call.image_size, None);
     let call = fixture!(OpenAi, "openai-speech").call();
     assert_eq!(
         (call.operation, names(&call)),
