@@ -3,7 +3,7 @@
 use postern_crds::facts::{Call, Models, Operation};
 
 use super::{
-    Head, Reader, Request, Unreadable,
+    Head, Reader, Request, Unreadable, blocks,
     draft::Draft,
     estimate,
     json::{self, Kind, Value},
@@ -174,17 +174,8 @@ fn message(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
     value.object(&["content"], |_, value| content(value, draft))
 }
 
-/// A text, or a list of blocks.
 fn content(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
-    match value.kind() {
-        Some(Kind::List) => value.list(|value| match value.kind() {
-            Some(Kind::Text) => Ok(value.weigh(&mut draft.input)?),
-            _ => block(value, draft),
-        }),
-        Some(Kind::Object) => block(value, draft),
-        Some(Kind::Text | Kind::Null) => Ok(value.weigh(&mut draft.input)?),
-        _ => Err(value.expected("a text or a list of blocks").into()),
-    }
+    blocks::strict(value, draft, "a text or a list of blocks", block)
 }
 
 /// What stands behind a block's `source`.

@@ -3,7 +3,7 @@
 //! What stands in a block counts whatever its `type` says, since a server goes by the one or by the other.
 
 use super::{
-    Unreadable, anthropic,
+    Reader, Unreadable, anthropic,
     draft::Draft,
     estimate,
     json::{Kind, Value},
@@ -43,6 +43,27 @@ pub(super) fn content(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unr
         Some(Kind::List) => value.list(|value| content(value, draft)),
         Some(Kind::Object) => block(value, draft),
         _ => Ok(value.weigh(&mut draft.input)?),
+    }
+}
+
+/// A message's content where it has one of few shapes: a text, a part as `part` reads it, or a list of either.
+///
+/// # Errors
+/// Another shape, which is not `expected`.
+pub(super) fn strict(
+    value: Value<'_, '_>,
+    draft: &mut Draft,
+    expected: &'static str,
+    part: Reader,
+) -> Result<(), Unreadable> {
+    match value.kind() {
+        Some(Kind::List) => value.list(|value| match value.kind() {
+            Some(Kind::Text) => Ok(value.weigh(&mut draft.input)?),
+            _ => part(value, draft),
+        }),
+        Some(Kind::Object) => part(value, draft),
+        Some(Kind::Text | Kind::Null) => Ok(value.weigh(&mut draft.input)?),
+        _ => Err(value.expected(expected).into()),
     }
 }
 

@@ -1,22 +1,10 @@
 //! The content of messages and input items: a text, or a list of parts.
 
-use super::super::{
-    Unreadable,
-    draft::Draft,
-    json::{Kind, Value},
-};
+use super::super::{Unreadable, blocks, draft::Draft, json::Value};
 
 /// A message's content.
 pub(super) fn content(value: Value<'_, '_>, draft: &mut Draft) -> Result<(), Unreadable> {
-    match value.kind() {
-        Some(Kind::List) => value.list(|value| match value.kind() {
-            Some(Kind::Text) => Ok(value.weigh(&mut draft.input)?),
-            _ => part(value, draft),
-        }),
-        Some(Kind::Object) => part(value, draft),
-        Some(Kind::Text | Kind::Null) => Ok(value.weigh(&mut draft.input)?),
-        _ => Err(value.expected("a text or a list of parts").into()),
-    }
+    blocks::strict(value, draft, "a text or a list of parts", part)
 }
 
 /// One part, whichever its type: what stands in it counts, since a server goes by the type or by the members.
