@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     agent_identity::{AgentIdentitySpec, Credential, Source},
-    egress_policy::{EgressPolicySpec, Mode, PolicyRule, Uninspected},
+    egress_policy::{EgressPolicySpec, Mask, MaskStyle, Mode, PolicyRule, Uninspected},
     policy::{self, NamedPolicy, Policy},
     price::{self, Prices},
     route::{self, Route},
@@ -24,8 +24,9 @@ use crate::{
 mod tests;
 
 /// The newest format that this version reads and writes. 2 added what a reader of 1 does not know: to policies modes, models, operations,
-/// tools, expressions and limits; to identities prices and deployments. 3 added masks to policies. 4 added to identities sources in stores.
-pub const FORMAT: u32 = 4;
+/// tools, expressions and limits; to identities prices and deployments. 3 added masks to policies. 4 added to identities sources in stores. 5
+/// added to policies masks of calls and pseudonyms.
+pub const FORMAT: u32 = 5;
 
 /// The oldest format that says all of `identity` and `policies`. A bundle is written in it, so that a sidecar from before an upgrade of the operator goes on
 /// with what it knows, is asked to be upgraded as soon as a policy says more, and never reads less than is meant.
@@ -45,13 +46,23 @@ fn format_of_policy(policy: &EgressPolicySpec) -> u32 {
         max_inspected_bytes,
         rules,
         limits,
+        request,
         response,
     } = policy;
     let is_plain = *mode == Mode::default()
         && max_inspected_bytes.is_none()
         && limits.is_empty()
         && rules.iter().all(is_plain_rule);
-    if response.is_some() {
+    let has_pseudonyms = |mask: &Mask| {
+        let of_patterns = mask.patterns.iter().map(|pattern| pattern.style);
+        let of_words = mask.dictionaries.iter().map(|words| words.style);
+        let mut styles = of_patterns.chain(of_words).chain([mask.style]);
+        styles.any(|style| style == Some(MaskStyle::Pseudonym))
+    };
+    let of_response = response.as_ref().and_then(|rules| rules.mask.as_ref());
+    if request.is_some() || of_response.is_some_and(has_pseudonyms) {
+        5
+    } else if response.is_some() {
         3
     } else if is_plain {
         1

@@ -18,7 +18,7 @@ mod mask;
 pub use limit::{AssumedPrice, Currency, OnUnknownPrice, PolicyLimit, Scope};
 pub use mask::{
     Detector, FieldAction, Mask, MaskDictionary, MaskField, MaskPattern, MaskStyle, Region,
-    ResponseRules,
+    RequestRules, ResponseRules,
 };
 
 // Nothing in it is immutable, for the reason that nothing in an `AgentIdentity` is; a policy may be led to another identity, and the status of
@@ -68,6 +68,10 @@ pub struct EgressPolicySpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<PolicyLimit>,
+
+    /// What is done to calls that are allowed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestRules>,
 
     /// What is done to answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -59,9 +59,11 @@
 //!
 //! # Masks
 //!
-//! `response.mask` hides from the program what the texts of an answer say. Masks of all policies apply together ([`Policy::masks`]). Where two
-//! policies mask the same thing, one that enforces wins over one that observes, then the stronger style: `Remove` over `Label` over `Hash` over
-//! `Partial`; of a field, `Drop` over `Mask`. Of a policy that observes, what would be masked is counted.
+//! `request.mask` hides from the provider what the texts of a call say, once it is decided about; `response.mask` hides from the program what the
+//! texts of an answer say. In each direction masks of all policies apply together ([`Policy::request_masks`], [`Policy::response_masks`]). Where
+//! two policies mask the same thing, one that enforces wins over one that observes, then the stronger style: `Remove` over `Label` over
+//! `Pseudonym` over `Hash` over `Partial`, then one that does not `restore`; of a field, `Drop` over `Mask`. Of a policy that observes, what would
+//! be masked is counted.
 //!
 //! # Policies that observe
 //!
@@ -106,7 +108,8 @@ pub struct Policy {
     /// Rules that deny before rules that allow, and among equals by name: the first that denies is the answer.
     rules: Vec<rule::Rule>,
     limits: Vec<Limit>,
-    masks: Masks,
+    request_masks: Masks,
+    response_masks: Masks,
     /// Some policy enforces.
     enforces: bool,
     /// Some policy observes.
@@ -164,9 +167,14 @@ impl Policy {
         &self.limits
     }
 
+    /// What is masked in calls, by enforcing and observing policies.
+    pub fn request_masks(&self) -> &Masks {
+        &self.request_masks
+    }
+
     /// What is masked in answers, by enforcing and observing policies.
-    pub fn masks(&self) -> &Masks {
-        &self.masks
+    pub fn response_masks(&self) -> &Masks {
+        &self.response_masks
     }
 
     /// Whether a decision may depend on [`Facts::headers`](crate::Facts::headers); otherwise nobody has to collect them.

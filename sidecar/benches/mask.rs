@@ -102,6 +102,7 @@ fn masks() -> Masks {
                 what,
                 style: MaskStyle::Label,
                 enforce: true,
+                restore: false,
             })
             .collect(),
         phone_regions: [Region::Us, Region::Gb, Region::De, Region::Fr].into(),

@@ -51,8 +51,12 @@ pub struct Record<'a> {
     pub call: Option<&'a Call>,
     /// What it used, if it was a call that uses tokens and was answered.
     pub used: Option<&'a Used>,
+    /// What was masked in what was sent.
+    pub request_masked: &'a [Masked],
     /// What was masked in the answer.
     pub masked: &'a [Masked],
+    /// How often something that was masked in the call was put back into the answer.
+    pub restored: u64,
     /// Status of the response, unless the caller left before.
     pub status: Option<u16>,
     /// Bytes of the request's body that were sent on.
@@ -87,7 +91,7 @@ pub struct Used {
     pub finish_reasons: Vec<String>,
 }
 
-/// What was masked in an answer, or would have been by a policy that only observes. Never the values.
+/// What was masked in a call or in an answer, or would have been by a policy that only observes. Never the values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Masked {
     /// The name of a detector, pattern or dictionary, or `FIELD`.
@@ -171,7 +175,9 @@ pub(crate) struct Entry {
     observed: Vec<Observed>,
     call: Option<Arc<Call>>,
     used: Option<Used>,
+    request_masked: Vec<Masked>,
     masked: Vec<Masked>,
+    restored: u64,
     refusal: Option<Refusal>,
     allowed: bool,
     status: Option<u16>,
@@ -228,7 +234,9 @@ impl AccessLog {
             observed: Vec::new(),
             call: None,
             used: None,
+            request_masked: Vec::new(),
             masked: Vec::new(),
+            restored: 0,
             refusal: None,
             allowed: false,
             status: None,
@@ -298,6 +306,16 @@ impl Entry {
     /// What it used is known.
     pub(crate) fn used(&mut self, used: Used) {
         self.used = Some(used);
+    }
+
+    /// What was masked in it is known.
+    pub(crate) fn request_masked(&mut self, masked: Vec<Masked>) {
+        self.request_masked = masked;
+    }
+
+    /// What was put back into its answer is known.
+    pub(crate) fn restored(&mut self, restored: &[Masked]) {
+        self.restored = restored.iter().map(|one| one.count).sum();
     }
 
     /// What was masked in its answer is known.

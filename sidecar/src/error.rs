@@ -9,7 +9,7 @@ use crate::{
     dialect::{Unreadable, encoding},
     limits::Exceeded,
     listener::HeadError,
-    mask::Unmaskable,
+    mask::{Unmaskable, Unsendable},
     proxy::{inject::Unsignable, path::PathError},
     token,
     upstream::{SendError, tls::TrustError},
@@ -96,6 +96,9 @@ pub(crate) enum Error {
     /// The certificate authorities of the credential cannot be used.
     #[error("the credential's certificate authorities cannot be used: {0}")]
     Trust(TrustError),
+    /// The body cannot be masked.
+    #[error("the body cannot be masked: {0}")]
+    Unsendable(#[from] Unsendable),
     /// The answer cannot be masked.
     #[error("the answer is not passed on: {0}")]
     Unmaskable(#[from] Unmaskable),
@@ -153,6 +156,7 @@ impl Error {
             | Self::CredentialMissing
             | Self::CredentialUnusable
             | Self::Trust(_)
+            | Self::Unsendable(_)
             | Self::Unmaskable(_) => StatusCode::FORBIDDEN,
             Self::Token(failure) => match failure {
                 token::Failure::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -201,7 +205,7 @@ impl Error {
             },
             Self::Token(_) => "token_unavailable",
             Self::Trust(_) => "trust_invalid",
-            Self::Unmaskable(_) => "unmaskable",
+            Self::Unsendable(_) | Self::Unmaskable(_) => "unmaskable",
             Self::Upstream(error) => match error {
                 SendError::Refused { .. } => "address_refused",
                 SendError::Timeout => "upstream_timeout",
@@ -245,6 +249,7 @@ impl Error {
             | Self::CredentialUnusable
             | Self::Unsignable(_)
             | Self::Trust(_)
+            | Self::Unsendable(_)
             | Self::Unmaskable(_) => false,
         }
     }
@@ -344,6 +349,9 @@ impl Error {
                 "postern: the call is allowed, but the token server of credential {credential:?} of identity {identity} gave no access token: {failure}."
             ),
             Self::Trust(error) => format!("postern: the call is allowed, but {host} cannot be verified: the caBundle of credential {credential:?} {error}."),
+            Self::Unsendable(why) => format!(
+                "postern: {method} {path} is allowed, but its body stays here: {why}. What a policy of identity {identity} masks could be in it."
+            ),
             Self::Unmaskable(why) => format!(
                 "postern: {host} answered {method} {path}, but the answer stays here: {why}. What a policy of identity {identity} masks could be in it."
             ),

@@ -7,6 +7,9 @@
 //! of them are pieces of one text ([`channel`]); a string that is JSON itself is cut again ([`layer`]). Every change is mapped back to the bytes that
 //! it is about ([`map`]), so that all others pass as they came, and an event is let go once all of its text is settled.
 //!
+//! A call's body goes the other way ([`request`]): it is there as a whole, and what its decision depends on stays as it is. What a policy wants
+//! to have back stands there as a [`pseudonym`], and is looked for in the answer by the same search, as the words of a dictionary.
+//!
 //! # Why it holds
 //!
 //! Everything follows from one question that each [detector](detector::Detect) answers about one place: does a value begin here? The answer is no,
@@ -31,6 +34,8 @@ mod lane;
 mod layer;
 mod map;
 mod masker;
+mod pseudonym;
+mod request;
 mod scan;
 mod stream;
 mod style;
@@ -43,6 +48,7 @@ mod tests;
 
 pub(crate) use body::{Masking, Masks, Unmaskable};
 pub(crate) use masker::{ItemId, Masker};
+pub(crate) use request::{Sent, Unsendable, request};
 pub(crate) use stream::Unreadable;
 pub(crate) use style::SessionKey;
 #[cfg(test)]

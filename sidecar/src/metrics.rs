@@ -128,6 +128,9 @@ pub(crate) struct Metrics {
     pub(crate) access_tokens: Family<AccessTokenLabels, Counter>,
     pub(crate) canaries: Family<RouteLabel, Counter>,
     pub(crate) secret_echoes: Family<RouteLabel, Counter>,
+    pub(crate) request_masked: Family<MaskLabels, Counter>,
+    pub(crate) request_mask_observed: Family<MaskLabels, Counter>,
+    pub(crate) mask_restored: Family<RouteLabel, Counter>,
     pub(crate) masked: Family<MaskLabels, Counter>,
     pub(crate) mask_observed: Family<MaskLabels, Counter>,
     pub(crate) denials: Family<DenialLabels, Counter>,
@@ -168,6 +171,9 @@ impl Metrics {
             access_tokens: Family::default(),
             canaries: Family::default(),
             secret_echoes: Family::default(),
+            request_masked: Family::default(),
+            request_mask_observed: Family::default(),
+            mask_restored: Family::default(),
             masked: Family::default(),
             mask_observed: Family::default(),
             denials: Family::default(),
@@ -225,6 +231,21 @@ impl Metrics {
             "secret_echo",
             "Secrets that an upstream sent back, and that were taken out",
             metrics.secret_echoes.clone(),
+        );
+        registry.register(
+            "request_masked",
+            "Values in calls that were masked",
+            metrics.request_masked.clone(),
+        );
+        registry.register(
+            "request_mask_observed",
+            "Values in calls that policies in mode Observe would have masked",
+            metrics.request_mask_observed.clone(),
+        );
+        registry.register(
+            "mask_restored",
+            "Pseudonyms in answers whose values were put back",
+            metrics.mask_restored.clone(),
         );
         registry.register(
             "masked",

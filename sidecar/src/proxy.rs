@@ -29,7 +29,7 @@ pub(crate) mod facts;
 pub(crate) mod headers;
 pub(crate) mod inject;
 mod limits;
-mod masking;
+pub(crate) mod masking;
 pub(crate) mod metering;
 pub(crate) mod path;
 pub(crate) mod policy;
@@ -101,7 +101,7 @@ impl Proxy {
     }
 
     /// Carries one request to its upstream. The order is a security property: nothing is looked up for a request that cannot be read in one
-    /// way only, the policy sees exactly what is sent, no secret is taken before the decision, and nothing leaves before all of it.
+    /// way only, the policy sees exactly what is sent but for what its own masks take out, no secret is taken before the decision, and nothing leaves before all of it.
     async fn carry(
         &self,
         head: Result<(), HeadError>,
@@ -124,7 +124,7 @@ impl Proxy {
 
         let accepts_trailers = headers::accepts_trailers(&parts.headers);
         headers::strip_request(&mut parts.headers); // rules read what is sent
-        let (known, mut body) = facts::read(
+        let (known, body) = facts::read(
             &snapshot,
             &binding,
             &mut parts,
@@ -146,6 +146,19 @@ impl Proxy {
         let rule = policy::decide(&snapshot, &subject, |other| exchange.observed(other))?;
         exchange.allowed_by(rule);
         let reservation = limits::reserve(&self.limits, &snapshot, &binding, &known, exchange)?;
+        let masking::Masked {
+            mut body,
+            masked,
+            restoring,
+        } = masking::request(
+            &snapshot,
+            &binding,
+            &mut parts,
+            &upstream_path,
+            &known,
+            body,
+        )?;
+        exchange.request_masked(masked);
         let secret = credential::current(&binding)?; // no secret before the decision
         let origin = binding
             .origin
@@ -212,12 +225,14 @@ impl Proxy {
         };
         let metering = Metering::new(subject, &mut response);
         let masking = masking::of(&masked, dialect, &known.call, &mut response)?;
+        let restoring = masking::restoring(restoring.as_ref(), dialect, &known.call, &mut response);
         let mut scrubber = Scrubber::new(injected.needles);
         scrubber.head(&mut response);
         let stages = Box::new(Stages {
             decoder,
             metering,
             masking,
+            restoring,
             scrubber,
         });
         Ok((response, lease, stages))

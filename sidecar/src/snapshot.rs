@@ -26,6 +26,8 @@ pub(crate) struct Snapshot {
     pub(crate) revision: String,
     /// The policy.
     pub(crate) policy: Policy,
+    /// What is masked in calls, if anything is.
+    pub(crate) request_masks: Option<Masks>,
     /// What is masked in answers, if anything is.
     pub(crate) masks: Option<Masks>,
     /// What models cost.
@@ -123,7 +125,8 @@ impl Snapshot {
         Ok(Self {
             identity: format!("{}/{}", bundle.namespace, bundle.identity),
             revision,
-            masks: Masks::new(compiled.policy.masks()),
+            request_masks: Masks::of_requests(compiled.policy.request_masks()),
+            masks: Masks::of_responses(compiled.policy.response_masks()),
             policy: compiled.policy,
             prices: compiled.prices,
             routes: compiled.routes,

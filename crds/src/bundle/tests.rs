@@ -261,6 +261,18 @@ fn what_a_format_cannot_say_asks_for_a_reader_of_the_next() {
     document[0]["spec"]["response"] = serde_json::json!({"mask": {"detectors": ["EMAIL"]}});
     let policies: Vec<NamedPolicy> = serde_json::from_value(document).unwrap();
     assert_eq!(format(&identity, &policies), 3);
+    for addition in [
+        serde_json::json!({"request": {"mask": {"detectors": ["EMAIL"]}}}),
+        serde_json::json!({"response": {"mask": {"detectors": ["EMAIL"], "style": "Pseudonym"}}}),
+        serde_json::json!({"response": {"mask": {"dictionaries": [{"name": "A", "words": ["b"], "style": "Pseudonym"}]}}}),
+    ] {
+        let mut document = serde_json::to_value(&plain).unwrap();
+        let members = document[0]["spec"].as_object_mut().unwrap();
+        members.extend(addition.as_object().unwrap().clone());
+        let policies: Vec<NamedPolicy> = serde_json::from_value(document).unwrap();
+        assert_eq!(format(&identity, &policies), 5, "{addition}");
+        policy::compile(&policies).unwrap();
+    }
     // The default, written out, is nothing new.
     let mut document = serde_json::to_value(&plain).unwrap();
     document[0]["spec"]["mode"] = "Enforce".into();

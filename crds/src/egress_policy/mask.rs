@@ -1,4 +1,4 @@
-//! `spec.response.mask`: what of an answer the program does not get to see.
+//! `spec.request.mask`: what of a call the provider does not get to see. `spec.response.mask`: what of an answer the program does not.
 
 #![expect(
     unreachable_pub,
@@ -11,26 +11,44 @@ use serde::{Deserialize, Serialize};
 
 use super::is_default;
 
+/// What is done to calls that are allowed.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RequestRules {
+    /// What of a call's body the provider does not get to see. Masks of all policies of an identity apply together. The decision is made about the
+    /// body as it came; one that cannot be masked is denied. Names of members, models, roles, ids and names of tools stay as they are; path, query
+    /// and headers are not masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mask: Option<Mask>,
+}
+
 /// What is done to answers.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[x_kube(validation = ("!has(self.mask) || !has(self.mask.restore) || !self.mask.restore", "restore belongs to request.mask: what a call had is put back"))]
 pub struct ResponseRules {
     /// What of an answer the program does not get to see. Masks of all policies of an identity apply together.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mask: Option<Mask>,
 }
 
-/// What is masked in the text of an answer, in streams as in whole bodies.
+/// What is masked in texts, in streams as in whole bodies.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[x_kube(
     validation = ("has(self.detectors) || has(self.patterns) || has(self.dictionaries) || has(self.fields)", "name at least one of detectors, patterns, dictionaries and fields"),
     validation = ("!has(self.phoneRegions) || (has(self.detectors) && 'PHONE' in self.detectors)", "phoneRegions belongs to the detector PHONE"),
+    validation = ("!has(self.restore) || !self.restore || !has(self.style) || self.style == 'Pseudonym'", "restore puts pseudonyms back and nothing else: leave style out"),
 )]
 pub struct Mask {
-    /// What stands in the place of what is masked. Absent means `Label`.
+    /// What stands in the place of what is masked. Absent means `Label`, and `Pseudonym` with `restore`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub style: Option<MaskStyle>,
+
+    /// Whether the pseudonyms of what was masked in a call are put back in the texts of its answer, so that the provider never sees a value and
+    /// the program does. Of `request.mask` alone.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub style: MaskStyle,
+    pub restore: bool,
 
     /// Kinds of data that Postern knows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -56,7 +74,7 @@ pub struct Mask {
     #[schemars(length(min = 1, max = 16))]
     pub dictionaries: Vec<MaskDictionary>,
 
-    /// Members of JSON answers that are masked whole, or left out.
+    /// Members of JSON bodies that are masked whole, or left out. They are not put back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["path".into()]))]
     #[schemars(length(min = 1, max = 32))]
@@ -182,6 +200,9 @@ pub enum MaskStyle {
     /// Its name with a short keyed hash, which is the same for the same value as long as the sidecar runs: a model can still tell one from
     /// another.
     Hash,
+    /// Its name with eight letters, as in `EMAIL-bdfghjkl`, which are the same for the same value as long as the sidecar runs. Nothing in it has to be
+    /// escaped anywhere, so that a model writes it as it is.
+    Pseudonym,
     /// Its name, as in `[EMAIL]`.
     #[default]
     Label,
@@ -235,7 +256,7 @@ pub struct MaskDictionary {
     pub style: Option<MaskStyle>,
 }
 
-/// A member of JSON answers, or of the events of a stream.
+/// A member of JSON bodies, or of the events of a stream.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MaskField {

@@ -60,7 +60,8 @@ impl Policy {
     fn add(&mut self, spec: &EgressPolicySpec, compiled: Compiled) {
         self.rules.extend(compiled.rules);
         self.limits.extend(compiled.limits);
-        self.masks.add(compiled.masks);
+        self.request_masks.add(compiled.request_masks);
+        self.response_masks.add(compiled.response_masks);
         match spec.mode {
             Mode::Enforce => self.enforces = true,
             Mode::Observe => self.observes = true,
@@ -85,7 +86,8 @@ pub fn check(spec: &EgressPolicySpec) -> Result<(), Vec<Violation>> {
 struct Compiled {
     rules: Vec<Rule>,
     limits: Vec<Limit>,
-    masks: Masks,
+    request_masks: Masks,
+    response_masks: Masks,
 }
 
 fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Compiled, Vec<Violation>> {
@@ -129,12 +131,14 @@ fn compile_one(policy: &str, spec: &EgressPolicySpec) -> Result<Compiled, Vec<Vi
         }
     }
     let limits = limits::compile(policy, spec.mode, &spec.limits, &mut violations);
-    let masks = masks::compile(spec.mode, spec.response.as_ref(), &mut violations);
+    let request_masks = masks::of_requests(spec, &mut violations);
+    let response_masks = masks::of_responses(spec, &mut violations);
     if violations.is_empty() {
         Ok(Compiled {
             rules,
             limits,
-            masks,
+            request_masks,
+            response_masks,
         })
     } else {
         Err(violations)

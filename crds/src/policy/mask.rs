@@ -16,7 +16,7 @@ const MAX_MATCH_BYTES: usize = 1024;
 /// The most that a compiled pattern may take, in bytes.
 const MAX_COMPILED_BYTES: usize = 256 * 1024;
 
-/// What all policies of one identity mask, without order.
+/// What all policies of one identity mask in one direction, without order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Masks {
     /// What is searched in texts; no two of them search the same.
@@ -36,6 +36,8 @@ pub struct MaskItem {
     pub style: MaskStyle,
     /// Whether it is masked, or (its policy observes) only counted.
     pub enforce: bool,
+    /// Whether what it masks in a call is put back in the call's answer. Its style is [`MaskStyle::Pseudonym`] then.
+    pub restore: bool,
 }
 
 /// What is searched in texts.
@@ -97,12 +99,12 @@ impl Masks {
         self.items.is_empty() && self.fields.is_empty()
     }
 
-    /// Takes in what another policy masks. For the same thing, what enforces wins over what observes, then the stronger style or action.
+    /// Takes in what another policy masks. For the same thing, what enforces wins over what observes, then the stronger style or action, then what is not put back.
     pub(super) fn add(&mut self, other: Self) {
         for item in other.items {
             match self.items.iter_mut().find(|known| known.what == item.what) {
                 Some(known) => {
-                    let strength = |item: &MaskItem| (item.enforce, item.style);
+                    let strength = |item: &MaskItem| (item.enforce, item.style, !item.restore);
                     if strength(&item) > strength(known) {
                         *known = item;
                     }

@@ -1,7 +1,13 @@
 //! Deciding and fitting; what a policy means is told by the golden files in `crds/tests/golden`.
 
 use super::*;
-use crate::{Facts, agent_identity::AgentIdentitySpec, egress_policy::Mode, money::Usd, route};
+use crate::{
+    Facts,
+    agent_identity::AgentIdentitySpec,
+    egress_policy::{MaskStyle, Mode},
+    money::Usd,
+    route,
+};
 
 fn spec(rules: &str) -> EgressPolicySpec {
     crate::yaml::from_str(&format!(
@@ -245,7 +251,7 @@ fn masks_of_several_policies_are_the_strongest_of_each_in_any_order() {
     ] {
         let policies: Vec<NamedPolicy> = order.into_iter().cloned().collect();
         let policy = compile(&policies).unwrap();
-        let masks = policy.masks();
+        let masks = policy.response_masks();
         assert!(!masks.is_empty());
         assert_eq!(masks.phone_regions.len(), 1);
         let items = masks
@@ -273,7 +279,48 @@ fn masks_of_several_policies_are_the_strongest_of_each_in_any_order() {
         ]
     );
     assert!(found.iter().all(|other| *other == found[0]), "{found:?}");
-    assert!(compile(&[]).unwrap().masks().is_empty());
+    assert!(compile(&[]).unwrap().response_masks().is_empty());
+}
+
+#[test]
+fn masks_of_calls_and_of_answers_are_apart_and_what_is_not_put_back_wins() {
+    let policy = |name: &str, spec: &str| NamedPolicy {
+        name: name.into(),
+        generation: 0,
+        spec: crate::yaml::from_str(&format!(
+            "{{targetRefs: [{{kind: AgentIdentity, name: bot}}], {spec}}}"
+        ))
+        .unwrap(),
+    };
+    let restoring = policy(
+        "restoring",
+        "request: {mask: {restore: true, detectors: [EMAIL, IBAN]}}, response: {mask: {detectors: [JWT]}}",
+    );
+    let keeping = policy(
+        "keeping",
+        "request: {mask: {style: Pseudonym, detectors: [EMAIL]}}",
+    );
+    for order in [[&restoring, &keeping], [&keeping, &restoring]] {
+        let policies: Vec<NamedPolicy> = order.into_iter().cloned().collect();
+        let policy = compile(&policies).unwrap();
+        let mut items: Vec<_> = policy
+            .request_masks()
+            .items
+            .iter()
+            .map(|item| (item.what.name(), item.style, item.restore))
+            .collect();
+        items.sort_by_key(|item| item.0);
+        assert_eq!(
+            items,
+            [
+                ("EMAIL", MaskStyle::Pseudonym, false),
+                ("IBAN", MaskStyle::Pseudonym, true)
+            ]
+        );
+        let response = policy.response_masks();
+        assert_eq!(response.items[0].what.name(), "JWT");
+        assert_eq!(response.items[0].style, MaskStyle::Label);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use tokio::runtime::Handle;
 
-use super::{Entry, Exchange, Record};
+use super::{Entry, Exchange, Masked, Record};
 use crate::metrics::{
     CostLabels, DenialLabels, MaskLabels, ModelLabel, RequestLabels, RouteLabel, TokenLabels,
     status_class,
@@ -90,17 +90,32 @@ impl Entry {
             };
             metrics.observed.get_or_create(&denial).inc();
         }
-        for masked in record.masked {
-            let family = if masked.applied {
-                &metrics.masked
-            } else {
-                &metrics.mask_observed
-            };
-            let labels = MaskLabels {
-                detector: masked.name.clone(),
+        let directions = [
+            (
+                record.request_masked,
+                &metrics.request_masked,
+                &metrics.request_mask_observed,
+            ),
+            (record.masked, &metrics.masked, &metrics.mask_observed),
+        ];
+        for (all, applied, observed) in directions {
+            for masked in all {
+                let family = if masked.applied { applied } else { observed };
+                let labels = MaskLabels {
+                    detector: masked.name.clone(),
+                    route: labels.route.clone(),
+                };
+                family.get_or_create(&labels).inc_by(masked.count);
+            }
+        }
+        if record.restored > 0 {
+            let label = RouteLabel {
                 route: labels.route.clone(),
             };
-            family.get_or_create(&labels).inc_by(masked.count);
+            metrics
+                .mask_restored
+                .get_or_create(&label)
+                .inc_by(record.restored);
         }
         self.count_use(record, &labels.route);
     }
@@ -183,7 +198,9 @@ impl Entry {
             observed: &self.observed,
             call: self.call.as_deref(),
             used: self.used.as_ref(),
+            request_masked: &self.request_masked,
             masked: &self.masked,
+            restored: self.restored,
             status: self.status,
             bytes_in: self.sent.0.load(Ordering::Relaxed),
             bytes_out: self.received,
@@ -208,11 +225,8 @@ impl Entry {
             .or(self.failure.as_deref());
         let observed = record.observed.first();
         let usage = record.used.map(|used| &used.usage);
-        let masked = |applied| {
-            let of = record
-                .masked
-                .iter()
-                .filter(|masked| masked.applied == applied);
+        let masked = |all: &[Masked], applied| {
+            let of = all.iter().filter(|masked| masked.applied == applied);
             Some(of.map(|masked| masked.count).sum::<u64>()).filter(|count| *count > 0)
         };
         let model = self.asked_model().map(|model| cut(model, MAX_MODEL));
@@ -243,8 +257,11 @@ impl Entry {
             gen_ai.usage.reasoning.output_tokens = usage.map(|usage| usage.reasoning).filter(|count| *count > 0),
             usage_source = usage.map(|usage| usage.source.as_str()),
             cost_usd = record.used.and_then(|used| used.cost).map(tracing::field::display),
-            masked = masked(true),
-            mask_observed = masked(false),
+            request_masked = masked(record.request_masked, true),
+            request_mask_observed = masked(record.request_masked, false),
+            masked = masked(record.masked, true),
+            mask_observed = masked(record.masked, false),
+            restored = Some(record.restored).filter(|count| *count > 0),
             status = record.status,
             secret_echoes = Some(self.echoes).filter(|count| *count > 0),
             bytes_in = record.bytes_in,

@@ -42,6 +42,8 @@ pub(crate) struct Stages {
     pub(crate) metering: Metering,
     /// Takes out what the policies mask, or counts it, if there is anything.
     pub(crate) masking: Option<Masking>,
+    /// Puts back what was masked in the call. After the masks: what the program said itself it may hear again, whatever they take out.
+    pub(crate) restoring: Option<Masking>,
     /// Takes the secret out. The last, so that nothing after it brings one back.
     pub(crate) scrubber: Scrubber,
 }
@@ -142,15 +144,23 @@ impl Stages {
     }
 
     fn masked(&mut self, data: Bytes) -> Result<Bytes, mask::Unreadable> {
-        match &mut self.masking {
-            Some(masking) => masking.push(data),
+        let data = match &mut self.masking {
+            Some(masking) => masking.push(data)?,
+            None => data,
+        };
+        match &mut self.restoring {
+            Some(restoring) => restoring.push(data),
             None => Ok(data),
         }
     }
 
     fn masked_to_the_end(&mut self, data: Bytes) -> Result<Bytes, mask::Unreadable> {
-        match &mut self.masking {
-            Some(masking) => masking.finish(data),
+        let data = match &mut self.masking {
+            Some(masking) => masking.finish(data)?,
+            None => data,
+        };
+        match &mut self.restoring {
+            Some(restoring) => restoring.finish(data),
             None => Ok(data),
         }
     }
@@ -159,6 +169,7 @@ impl Stages {
     fn changes_length(&self) -> bool {
         self.decoder.is_some()
             || self.masking.as_ref().is_some_and(Masking::changes_length)
+            || self.restoring.is_some()
             || self.metering.changes_length()
     }
 }
@@ -319,11 +330,15 @@ impl Drop for ResponseBody {
         let Stages {
             metering,
             masking,
+            restoring,
             scrubber,
             decoder: _,
         } = &mut *passing.stages;
         if let Some(masking) = masking {
             self.exchange.masked(masking.counts());
+        }
+        if let Some(restoring) = restoring {
+            self.exchange.restored(&restoring.counts());
         }
         if let Some(mut used) = metering.finish(self.exchange.is_complete()) {
             // The upstream's own words, which are logged.

@@ -10,6 +10,7 @@ mod anthropic;
 mod azure;
 mod evasions;
 mod gemini;
+pub(super) mod masks;
 mod mutations;
 mod openai;
 

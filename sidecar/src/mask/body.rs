@@ -1,4 +1,4 @@
-//! The masks of one answer: whether its kind can be masked at all, what its head may say then, and its body on the way.
+//! The masks of one direction, and those of one answer: whether its kind can be masked at all, what its head may say then, and its body on the way.
 
 use std::sync::{Arc, OnceLock};
 
@@ -14,12 +14,14 @@ use super::{
 };
 use crate::{access::Masked, proxy::headers};
 
-/// What is masked in every answer to one identity. Compiled once a snapshot.
+/// What is masked in every call of one identity, or in every answer to it. Compiled once a snapshot.
 pub(crate) struct Masks {
     pub(super) masker: Arc<Masker>,
     pub(super) rules: Rules,
-    /// Whether anything is masked. Where all is only counted, answers pass as they come.
+    /// Whether anything is masked. Where all is only counted, bodies pass as they come.
     enforce: bool,
+    /// Whether anything is put back.
+    pub(super) restores: bool,
 }
 
 /// Why an answer cannot be masked, and so is not passed on.
@@ -37,19 +39,30 @@ pub(crate) enum Unmaskable {
 }
 
 impl Masks {
-    /// What `masks` say; `None` where they say nothing.
-    pub(crate) fn new(masks: &policy::Masks) -> Option<Self> {
+    /// What `masks` say of calls; `None` where they say nothing.
+    pub(crate) fn of_requests(masks: &policy::Masks) -> Option<Self> {
+        // A call's `logprobs` says whether they are wanted.
+        Self::new(masks, false)
+    }
+
+    /// What `masks` say of answers; `None` where they say nothing.
+    pub(crate) fn of_responses(masks: &policy::Masks) -> Option<Self> {
+        Self::new(masks, masks.items.iter().any(|item| item.enforce))
+    }
+
+    fn new(masks: &policy::Masks, empties: bool) -> Option<Self> {
         if masks.is_empty() {
             return None;
         }
-        let empties = masks.items.iter().any(|item| item.enforce);
+        let mut enforced = masks.items.iter().filter(|item| item.enforce).peekable();
         Some(Self {
             masker: Arc::new(Masker::new(masks, key())),
             rules: Rules {
                 fields: masks.fields.clone().into(),
                 empties,
             },
-            enforce: empties || masks.fields.iter().any(|field| field.enforce),
+            enforce: enforced.peek().is_some() || masks.fields.iter().any(|field| field.enforce),
+            restores: enforced.any(|item| item.restore),
         })
     }
 
@@ -117,6 +130,38 @@ impl Masking {
         }))
     }
 
+    /// Puts back what `masker` says into the answer that starts with `response`, as [`Self::of`] masks it. `None` where there is no text to put it
+    /// into: what stands there then are pseudonyms.
+    pub(crate) fn restoring<B: Body>(
+        masker: &Arc<Masker>,
+        dialect: Dialect,
+        expects_stream: bool,
+        response: &mut Response<B>,
+    ) -> Option<Self> {
+        let is_part = response.status() == StatusCode::PARTIAL_CONTENT;
+        let encodings = response.headers().get_all(header::CONTENT_ENCODING);
+        let is_encoded = encodings
+            .iter()
+            .any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity"));
+        if is_part || is_encoded || response.body().is_end_stream() {
+            return None;
+        }
+        let Kind::Text(framing) = framing(response.headers(), dialect, expects_stream) else {
+            return None;
+        };
+        headers::forget_content(response.headers_mut());
+        response.headers_mut().remove(header::ACCEPT_RANGES);
+        let rules = Rules {
+            fields: Arc::new([]),
+            empties: false,
+        };
+        Some(Self {
+            stream: Stream::new(masker, rules, dialect, framing),
+            enforce: true,
+            is_lost: false,
+        })
+    }
+
     /// Whether the answer may have another length than its upstream's.
     pub(crate) fn changes_length(&self) -> bool {
         self.enforce
@@ -163,7 +208,7 @@ impl Masking {
 }
 
 /// What is known of a type.
-enum Kind {
+pub(super) enum Kind {
     /// Its text.
     Text(Framing),
     /// It has none that is looked for.
@@ -172,7 +217,8 @@ enum Kind {
     Unknown,
 }
 
-fn framing(headers: &HeaderMap, dialect: Dialect, expects_stream: bool) -> Kind {
+/// How the text of a body of this type is framed.
+pub(super) fn framing(headers: &HeaderMap, dialect: Dialect, expects_stream: bool) -> Kind {
     let mut types = headers.get_all(header::CONTENT_TYPE).iter();
     let Some(media_type) = types.next() else {
         // Some servers that copy OpenAI do not say what they send.

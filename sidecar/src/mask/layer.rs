@@ -46,6 +46,11 @@ impl Layer {
         }
     }
 
+    /// A text that is no JSON, whatever it begins with.
+    pub(super) fn plain(masker: Arc<Masker>) -> Self {
+        Self::new(masker, MAX_LAYERS)
+    }
+
     /// JSON, whatever it begins with, with members that are masked whole.
     pub(super) fn json(masker: Arc<Masker>, rules: Rules) -> Self {
         let json = Json::new(Arc::clone(&masker), 0, Some(rules));

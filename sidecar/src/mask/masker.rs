@@ -1,23 +1,41 @@
-//! What one identity's policies mask, compiled.
+//! What one identity's policies mask, compiled; and what puts back what was masked in one call.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use postern_crds::{egress_policy::MaskStyle, policy::Masks};
+use postern_crds::{
+    egress_policy::MaskStyle,
+    policy::{Masked, Masks},
+};
 
 use super::{
     detector,
+    pseudonym::Originals,
     scan::{Scanner, Value},
     style::{self, SessionKey},
 };
 
-/// What is looked for in every text of an identity. Compiled once a snapshot.
+/// What is looked for in every text of an identity, compiled once a snapshot; or in every text of one answer.
 pub(crate) struct Masker {
-    items: Vec<Item>,
+    items: Arc<[Item]>,
     /// Of the items that are masked.
-    pub(super) enforced: Searched,
+    pub(super) enforced: Arc<Searched>,
     /// Of those that are counted alone. They are searched by themselves: a value that is only counted must not hide one that is masked.
-    pub(super) observed: Searched,
+    pub(super) observed: Arc<Searched>,
     key: Arc<SessionKey>,
+    memory: Memory,
+}
+
+/// What is known of one call.
+enum Memory {
+    /// Nothing.
+    None,
+    /// What was masked in it so far and is to be put back.
+    Notes(Mutex<Originals>),
+    /// What is put back.
+    PutsBack(Originals),
 }
 
 /// Which of a policy's items.
@@ -27,7 +45,11 @@ pub(crate) struct ItemId(pub(super) usize);
 struct Item {
     name: String,
     style: MaskStyle,
+    restore: bool,
 }
+
+/// The name under which is counted what was put back.
+const RESTORED: &str = "RESTORED";
 
 /// Items that are searched together.
 pub(super) struct Searched {
@@ -49,10 +71,10 @@ impl Masker {
                     (ItemId(id), detector)
                 })
                 .unzip();
-            Searched {
+            Arc::new(Searched {
                 scanner: Scanner::new(detectors),
                 ids,
-            }
+            })
         };
         Self {
             enforced: searched(true),
@@ -63,10 +85,59 @@ impl Masker {
                 .map(|item| Item {
                     name: item.what.name().to_owned(),
                     style: item.style,
+                    restore: item.restore,
                 })
                 .collect(),
             key,
+            memory: Memory::None,
         }
+    }
+
+    /// The same for one call, of which it keeps what is to be put back.
+    pub(super) fn noting(&self) -> Self {
+        Self {
+            items: Arc::clone(&self.items),
+            enforced: Arc::clone(&self.enforced),
+            observed: Arc::clone(&self.observed),
+            key: Arc::clone(&self.key),
+            memory: Memory::Notes(Mutex::default()),
+        }
+    }
+
+    /// What puts back into an answer what this one kept of its call; `None` where that is nothing.
+    pub(super) fn restoring(&self) -> Option<Self> {
+        let Memory::Notes(notes) = &self.memory else {
+            return None;
+        };
+        let originals = std::mem::take(&mut *notes.lock().unwrap_or_else(PoisonError::into_inner));
+        if originals.is_empty() {
+            return None;
+        }
+        let what = Masked::Dictionary {
+            name: RESTORED.to_owned(),
+            words: originals.pseudonyms(),
+            ignore_case: true,
+        };
+        let searched = |detectors, ids| {
+            Arc::new(Searched {
+                scanner: Scanner::new(detectors),
+                ids,
+            })
+        };
+        Some(Self {
+            enforced: searched(
+                vec![detector::detector(&what, &BTreeSet::new())],
+                vec![ItemId(0)],
+            ),
+            observed: searched(Vec::new(), Vec::new()),
+            items: Arc::new([Item {
+                name: RESTORED.to_owned(),
+                style: MaskStyle::Label,
+                restore: false,
+            }]),
+            key: Arc::clone(&self.key),
+            memory: Memory::PutsBack(originals),
+        })
     }
 
     /// An item's name in labels and metrics.
@@ -77,12 +148,20 @@ impl Masker {
     /// What stands in the place of `value`, which is `text`.
     pub(super) fn replacement(&self, by: &Searched, value: &Value, text: &str) -> String {
         let item = &self.items[by.id(value.by).0];
+        if let Memory::PutsBack(originals) = &self.memory {
+            return originals.spelling(text).unwrap_or(text).to_owned();
+        }
         let normal = match (item.style, &value.rest) {
-            (MaskStyle::Partial | MaskStyle::Hash, None) => {
+            (MaskStyle::Partial | MaskStyle::Hash | MaskStyle::Pseudonym, None) => {
                 Some(by.scanner.detector(value.by).normalize(text))
             }
             _ => None,
         };
+        if let (Memory::Notes(notes), true, Some(normal)) = (&self.memory, item.restore, &normal) {
+            let mut notes = notes.lock().unwrap_or_else(PoisonError::into_inner);
+            let pseudonym = notes.pseudonym(&self.key, &item.name, normal, text);
+            return pseudonym.unwrap_or_else(|| format!("[{}]", item.name));
+        }
         style::replacement(item.style, &item.name, normal.as_deref(), &self.key)
     }
 }

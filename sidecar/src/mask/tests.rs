@@ -25,6 +25,7 @@ pub(super) const REGIONS: [Region; 9] = [
 
 pub(super) fn item(what: Masked) -> MaskItem {
     MaskItem {
+        restore: false,
         what,
         style: MaskStyle::Label,
         enforce: true,

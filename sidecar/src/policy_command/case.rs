@@ -17,7 +17,7 @@ use super::{
 };
 
 /// Why a request is denied, as far as its own bytes and the policy tell.
-const REASONS: [&str; 10] = [
+const REASONS: [&str; 11] = [
     "body_invalid",
     "body_too_large",
     "denied_by_rule",
@@ -28,6 +28,7 @@ const REASONS: [&str; 10] = [
     "placeholder_misplaced",
     "rule_failed",
     "unknown_route",
+    "unmaskable",
 ];
 
 /// What the reason of a call is that would be allowed: for policies that only observe.

@@ -8,9 +8,12 @@ use postern_crds::{
     policy::{Explanation, Matched, Member},
 };
 
-use crate::proxy::{
-    facts::{Extent, Known},
-    rehearsal::{Outcome, Seen},
+use crate::{
+    access::Masked,
+    proxy::{
+        facts::{Extent, Known},
+        rehearsal::{Outcome, Seen},
+    },
 };
 
 /// All about one request.
@@ -41,6 +44,20 @@ pub(super) fn text(identity: &str, outcome: &Outcome) -> String {
                 observed.reason
             ),
         );
+    }
+    for masked in outcome.seen.iter().flat_map(|seen| &seen.masked) {
+        let Masked {
+            name,
+            applied,
+            count,
+        } = masked;
+        let word = if *applied { "masked" } else { "observed" };
+        let what = if *applied {
+            "before it is sent"
+        } else {
+            "that policies that only observe would mask"
+        };
+        field(&mut text, word, format_args!("{count} {name}, {what}"));
     }
     let explanations = outcome.seen.iter().flat_map(|seen| &seen.explanations);
     for explanation in explanations {
@@ -102,6 +119,9 @@ fn facts(text: &mut String, seen: &Seen, known: &Known) {
     } = &*known.call;
     let body = match (known.extent, seen.is_body_needed) {
         (Extent::Whole, true) => format!("{body_bytes} bytes, read for the decision"),
+        (Extent::Whole, false) if seen.has_masks => {
+            format!("{body_bytes} bytes, read to be masked: no rule or limit asks what is in them")
+        }
         (Extent::Whole, false) => {
             format!("{body_bytes} bytes, which the proxy would not read: no rule or limit asks what is in them")
         }

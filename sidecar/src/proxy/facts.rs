@@ -85,7 +85,12 @@ impl<'a> Asked<'a> {
         })
     }
 
-    /// What has to be read of it.
+    /// Whether its body is read: for the decision, or to be masked.
+    pub(crate) fn reads_body(&self) -> bool {
+        self.snapshot.request_masks.is_some() || self.needs().content
+    }
+
+    /// What has to be read of it for the decision.
     pub(crate) fn needs(&self) -> Needs {
         let Head { method, path, .. } = self.head;
         let credential = &self.binding.route.credential;
@@ -110,6 +115,12 @@ impl<'a> Asked<'a> {
                 observed: None,
             }),
             Err(error) if needs.binding => Err(error),
+            // Only masks wanted to know, and find out for themselves.
+            Err(_) if !needs.content => Ok(Inspected {
+                known: self.by_head(Extent::Head),
+                decoded: None,
+                observed: None,
+            }),
             // Only policies that observe wanted to know: the call is none the worse for it, and passes as it came.
             Err(error) => Ok(Inspected {
                 known: self.by_head(Extent::TooLong),
@@ -120,6 +131,14 @@ impl<'a> Asked<'a> {
                 }),
             }),
         }
+    }
+
+    /// What its head says, where its body is too long to be read.
+    pub(crate) fn too_long(&self, needs: Needs) -> Known {
+        self.by_head(match needs.content {
+            true => Extent::TooLong,
+            false => Extent::Head,
+        })
     }
 
     /// What all of it says, where nothing depends on it; `None` where its body `raw` can be read in more than one way.
@@ -157,7 +176,7 @@ impl<'a> Asked<'a> {
     }
 }
 
-/// Reads the call. Its body is read once, whole, and only where a rule or a limit may need to know what is in it. A body that was read loses its
+/// Reads the call. Its body is read once, whole, and only where a rule or a limit may need to know what is in it, or a mask. A body that was read loses its
 /// content encoding: what was decided about is what is sent.
 ///
 /// # Errors
@@ -171,21 +190,20 @@ pub(crate) async fn read(
     exchange: &mut Exchange,
 ) -> Result<(Known, CallerBody), Error> {
     let asked = Asked::new(snapshot, binding, parts, path)?;
-    let needs = asked.needs();
-    if !needs.content {
+    if !asked.reads_body() {
         return Ok((asked.by_head(Extent::Head), CallerBody::Unread(body)));
     }
     let body = CallerBody::read(body, snapshot.policy.max_inspected_bytes())
         .await
         .map_err(Error::BodyBroken)?;
     let CallerBody::Read(raw) = body else {
-        return Ok((asked.by_head(Extent::TooLong), body));
+        return Ok((asked.too_long(asked.needs()), body));
     };
     let Inspected {
         known,
         decoded,
         observed,
-    } = asked.by_body(needs, raw.clone())?;
+    } = asked.by_body(asked.needs(), raw.clone())?;
     if let Some(observed) = observed {
         exchange.observed(observed);
     }

@@ -1,4 +1,5 @@
-//! What would be decided about a request that somebody only tells: the stages of `Proxy::carry` as far as the decision, without a connection.
+//! What would be decided about a request that somebody only tells: the stages of `Proxy::carry` as far as the decision, and the masks of calls,
+//! without a connection.
 //!
 //! *Architecture invariant: nothing is decided here.* Every stage is the proxy's own. Left out is what only a connection has: whether its head
 //! can be read in one way only, and whose name it calls the proxy by. Limits are left out too, since they depend on the calls before.
@@ -18,13 +19,14 @@ use tokio_util::task::TaskTracker;
 
 use super::{
     facts::{Asked, Extent, Known},
-    headers,
+    headers, masking,
     path::NormalPath,
     policy::{self, Subject},
     route,
 };
 use crate::{
-    access::Observed,
+    access::{Masked, Observed},
+    body::CallerBody,
     error::Error,
     metrics::Metrics,
     snapshot::{Binding, Snapshot},
@@ -57,8 +59,12 @@ pub(crate) struct Seen {
     pub(crate) known: Option<Known>,
     /// Whether the body decides. Where it does not, it was read for this answer alone.
     pub(crate) is_body_needed: bool,
+    /// Whether policies mask calls, so that it is read for that.
+    pub(crate) has_masks: bool,
     /// What every rule makes of it.
     pub(crate) explanations: Vec<Explanation>,
+    /// What is masked in it before it is sent, or counted.
+    pub(crate) masked: Vec<Masked>,
 }
 
 impl Rehearsal {
@@ -119,14 +125,16 @@ impl Rehearsal {
             binding: Arc::clone(&binding),
             path: upstream_path.clone(),
             is_body_needed: needs.content,
+            has_masks: snapshot.request_masks.is_some(),
             known: None,
             explanations: Vec::new(),
+            masked: Vec::new(),
         });
         let is_too_long = body.len() > snapshot.policy.max_inspected_bytes();
-        let known = if !needs.content {
+        let known = if !asked.reads_body() {
             asked.by_head(Extent::Head)
         } else if is_too_long {
-            asked.by_head(Extent::TooLong)
+            asked.too_long(needs)
         } else {
             let inspected = asked.by_body(needs, body.clone())?;
             observed.extend(inspected.observed);
@@ -140,14 +148,24 @@ impl Rehearsal {
 
         // Who asks wants to see the facts even where the proxy lets the body stream past.
         let known = if known.extent == Extent::Head {
-            asked.by_whole(body).unwrap_or(known)
+            asked.by_whole(body.clone()).unwrap_or(known)
         } else {
             known
         };
         seen.explanations =
             policy::explain(snapshot, &subject(&binding, &parts, &upstream_path, &known));
-        seen.known = Some(known);
-        decision
+        let known = seen.known.insert(known);
+        let rule = decision?;
+        let masked = masking::request(
+            snapshot,
+            &binding,
+            &mut parts,
+            &upstream_path,
+            known,
+            CallerBody::Read(body),
+        )?;
+        seen.masked = masked.masked;
+        Ok(rule)
     }
 }
 

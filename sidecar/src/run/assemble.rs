@@ -282,7 +282,7 @@ fn policies(
         policies.push(NamedPolicy {
             name: document.name.clone(),
             generation: 0,
-            spec: spec.clone(),
+            spec: (**spec).clone(),
         });
     }
     if policies.is_empty() {

@@ -46,7 +46,7 @@ pub(crate) enum Body {
     /// An `AgentIdentity`.
     Identity(Box<AgentIdentitySpec>),
     /// An `EgressPolicy`.
-    Policy(EgressPolicySpec),
+    Policy(Box<EgressPolicySpec>),
     /// A `Secret`.
     Secret(SecretObject),
     /// A `ConfigMap`: its `data`.
@@ -247,7 +247,9 @@ fn read(at: &str, kind: Kind, mut object: Map<String, Value>) -> Result<Document
         Kind::Identity => {
             spec::identity(&metadata.namespace, name, object.remove("spec")).map(Body::Identity)
         }
-        Kind::Policy => spec::policy(object.remove("spec")).map(Body::Policy),
+        Kind::Policy => {
+            spec::policy(object.remove("spec")).map(|spec| Body::Policy(Box::new(spec)))
+        }
         Kind::Secret => data::secret(&mut object).map(|data| {
             let consent = metadata.annotations.get(ALLOW_IDENTITY_ANNOTATION).cloned();
             Body::Secret(SecretObject { consent, data })

@@ -46,6 +46,8 @@ struct Route {
     failures: BTreeMap<&'static str, u64>,
     /// The upstream's own errors by status.
     errors: BTreeMap<u16, u64>,
+    /// What was masked in calls, by what found it.
+    request_masked: BTreeMap<String, u64>,
     /// What was masked in answers, by what found it.
     masked: BTreeMap<String, u64>,
 }
@@ -71,8 +73,13 @@ impl Tally {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let credential = record.credential.unwrap_or_default();
         let route = counts.routes.entry(credential.to_owned()).or_default();
-        for masked in record.masked.iter().filter(|masked| masked.applied) {
-            *route.masked.entry(masked.name.clone()).or_default() += masked.count;
+        for (all, sums) in [
+            (record.request_masked, &mut route.request_masked),
+            (record.masked, &mut route.masked),
+        ] {
+            for masked in all.iter().filter(|masked| masked.applied) {
+                *sums.entry(masked.name.clone()).or_default() += masked.count;
+            }
         }
         if record.allowed {
             route.allowed += 1;
@@ -178,6 +185,7 @@ impl Counts {
                     "allowed": route.allowed,
                     "denied": route.denied,
                     "failures": route.failures,
+                    "requestMasked": route.request_masked,
                     "masked": route.masked,
                     "upstreamErrors": route.errors.iter().map(|(status, count)| (status.to_string(), count)).collect::<BTreeMap<_, _>>(),
                 })
@@ -214,17 +222,20 @@ impl Route {
         self.failures.values().sum::<u64>() + self.errors.values().sum::<u64>()
     }
 
-    /// What was masked in answers, as in `; masked 2 EMAIL, 1 FIELD`.
+    /// What was masked, as in `; sent without 1 IBAN; masked 2 EMAIL, 1 FIELD`.
     fn masks(&self) -> String {
-        let masked = self
-            .masked
-            .iter()
-            .map(|(name, count)| format!("{count} {name}"));
-        let masked: Vec<String> = masked.collect();
-        if masked.is_empty() {
-            return String::new();
+        let mut text = String::new();
+        for (word, sums) in [
+            ("sent without", &self.request_masked),
+            ("masked", &self.masked),
+        ] {
+            let masked = sums.iter().map(|(name, count)| format!("{count} {name}"));
+            let masked: Vec<String> = masked.collect();
+            if !masked.is_empty() {
+                let _ = write!(text, "; {word} {}", masked.join(", "));
+            }
         }
-        format!("; masked {}", masked.join(", "))
+        text
     }
 
     /// What allowed calls ran into, as in `; 2 upstream_timeout; 1 answered with 401`.
@@ -312,7 +323,9 @@ mod tests {
         observed: &[],
         call: None,
         used: None,
+        request_masked: &[],
         masked: &[],
+        restored: 0,
         status: Some(200),
         bytes_in: 1,
         bytes_out: 1,
@@ -454,13 +467,21 @@ mod tests {
             masked("FIELD", true, 1),
             masked("PHONE", false, 9),
         ];
+        let sent = [Masked {
+            name: "IBAN".to_owned(),
+            applied: true,
+            count: 1,
+        }];
         let record = || Record {
+            request_masked: &sent,
             masked: &masked,
             ..ALLOWED
         };
         let text = text(&[record(), record()]);
         assert!(
-            text.contains("openai: 2 allowed, 0 denied; masked 4 EMAIL, 2 FIELD\n"),
+            text.contains(
+                "openai: 2 allowed, 0 denied; sent without 2 IBAN; masked 4 EMAIL, 2 FIELD\n"
+            ),
             "{text}"
         );
     }

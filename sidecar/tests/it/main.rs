@@ -11,6 +11,7 @@ mod inject;
 mod lifecycle;
 mod limits;
 mod mask;
+mod mask_request;
 mod process;
 mod scrub;
 mod secrecy;

@@ -101,3 +101,36 @@ fn a_path_that_cannot_be_read_is_an_answer_too() {
         "{outcome:?}"
     );
 }
+
+#[test]
+fn what_is_masked_before_a_call_is_sent_is_told_and_what_cannot_be_is_denied() {
+    let policy = POLICY.replace(
+        "  rules:",
+        "  request: {mask: {restore: true, detectors: [EMAIL]}}\n  rules:",
+    );
+    let folder = Folder::of(&policy);
+    let body = BODY
+        .replace("gpt-4o", "gpt-4o-mini")
+        .replace("hi", "a@example.com, b@example.com");
+    let path = ["--path", "/v1/chat/completions", "--body"];
+    let outcome = folder.explain(&[&path[..], &[&body]].concat());
+    for line in [
+        "decision     Allow chat/small\n",
+        "masked       2 EMAIL, before it is sent\n",
+    ] {
+        assert!(outcome.stdout.contains(line), "{line}: {}", outcome.stdout);
+    }
+    let outcome = folder.test(
+        "[{name: a, request: POST /openai/v1/chat/completions, headers: {content-type: multipart/form-data; boundary=x}, body: x, expect: body_invalid},
+          {name: b, request: POST /openai/v1/chat/completions, body: {model: gpt-4o-mini, messages: []}, expect: Allow}]",
+    );
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+    let all = policy.replace(
+        "operations: [chat], models: [gpt-4o-mini], action: Allow",
+        "action: Allow",
+    );
+    let outcome = Folder::of(&all).test(
+        "[{name: a, request: POST /openai/v1/uploads, headers: {content-type: application/octet-stream}, body: x, expect: unmaskable}]",
+    );
+    assert_eq!(outcome.code, Some(0), "{outcome:?}");
+}

@@ -3,21 +3,43 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    egress_policy::{Detector, Mask, MaskDictionary, MaskPattern, MaskStyle, Mode, ResponseRules},
+    egress_policy::{
+        Detector, EgressPolicySpec, Mask, MaskDictionary, MaskPattern, MaskStyle, Mode,
+    },
     policy::mask::{Field, MaskItem, Masked, Masks, Step, parse_pattern},
     violation::Violation,
 };
 
-/// The masks of a policy, and every problem that they have.
-pub(super) fn compile(
+/// What a policy masks in calls, and every problem that this has.
+pub(super) fn of_requests(spec: &EgressPolicySpec, violations: &mut Vec<Violation>) -> Masks {
+    let mask = spec.request.as_ref().and_then(|rules| rules.mask.as_ref());
+    compile("spec.request.mask", spec.mode, mask, violations)
+}
+
+/// What a policy masks in answers, and every problem that this has.
+pub(super) fn of_responses(spec: &EgressPolicySpec, violations: &mut Vec<Violation>) -> Masks {
+    const AT: &str = "spec.response.mask";
+    let mask = spec.response.as_ref().and_then(|rules| rules.mask.as_ref());
+    if mask.is_some_and(|mask| mask.restore) {
+        violations.push(Violation::new(
+            format!("{AT}.restore"),
+            "restore belongs to request.mask: what a call had is put back",
+        ));
+    }
+    compile(AT, spec.mode, mask, violations)
+}
+
+fn compile(
+    at: &'static str,
     mode: Mode,
-    response: Option<&ResponseRules>,
+    mask: Option<&Mask>,
     violations: &mut Vec<Violation>,
 ) -> Masks {
-    let Some(mask) = response.and_then(|response| response.mask.as_ref()) else {
+    let Some(mask) = mask else {
         return Masks::default();
     };
     let mut reader = Reader {
+        at,
         mask,
         enforce: mode == Mode::Enforce,
         names: Detector::ALL.map(Detector::name).into(),
@@ -30,6 +52,8 @@ pub(super) fn compile(
 
 /// Reads one mask, and notes what is wrong with it.
 struct Reader<'a> {
+    /// Where it stands.
+    at: &'static str,
     mask: &'a Mask,
     enforce: bool,
     /// Names that are taken.
@@ -40,7 +64,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn wrong(&mut self, member: &str, message: impl Into<String>) {
-        let at = format!("spec.response.mask{member}");
+        let at = format!("{}{member}", self.at);
         self.violations.push(Violation::new(at, message));
     }
 
@@ -62,6 +86,7 @@ impl<'a> Reader<'a> {
                 "phoneRegions belongs to the detector PHONE",
             );
         }
+        self.restore();
         self.masks.phone_regions = mask.phone_regions.iter().copied().collect();
         let detectors: BTreeSet<Detector> = mask.detectors.iter().copied().collect();
         for detector in detectors {
@@ -90,11 +115,51 @@ impl<'a> Reader<'a> {
     }
 
     fn add(&mut self, what: Masked, style: Option<MaskStyle>) {
+        let default = match self.mask.restore {
+            true => MaskStyle::Pseudonym,
+            false => MaskStyle::default(),
+        };
         self.masks.items.push(MaskItem {
             what,
-            style: style.unwrap_or(self.mask.style),
+            style: style.or(self.mask.style).unwrap_or(default),
             enforce: self.enforce,
+            restore: self.mask.restore,
         });
+    }
+
+    /// What is put back is a pseudonym that stands in the call.
+    fn restore(&mut self) {
+        let mask = self.mask;
+        if !mask.restore {
+            return;
+        }
+        if !self.enforce {
+            self.wrong(
+                ".restore",
+                "mode Observe takes nothing out, so there is nothing to put back: leave restore out until the mode is Enforce",
+            );
+        }
+        if mask.detectors.is_empty() && mask.patterns.is_empty() && mask.dictionaries.is_empty() {
+            self.wrong(
+                ".restore",
+                "members that are masked whole are not put back: name detectors, patterns or dictionaries",
+            );
+        }
+        let styles = [(".style".to_owned(), mask.style)].into_iter();
+        let patterns = mask.patterns.iter().enumerate();
+        let patterns =
+            patterns.map(|(index, own)| (format!(".patterns[{index}].style"), own.style));
+        let dictionaries = mask.dictionaries.iter().enumerate();
+        let dictionaries =
+            dictionaries.map(|(index, own)| (format!(".dictionaries[{index}].style"), own.style));
+        for (at, style) in styles.chain(patterns).chain(dictionaries) {
+            if style.is_some_and(|style| style != MaskStyle::Pseudonym) {
+                self.wrong(
+                    &at,
+                    "restore puts pseudonyms back and nothing else: leave style out",
+                );
+            }
+        }
     }
 
     fn pattern(&mut self, at: &str, pattern: &'a MaskPattern) {

@@ -17,6 +17,7 @@ use super::{
 
 fn item(what: policy::Masked) -> MaskItem {
     MaskItem {
+        restore: false,
         what,
         style: MaskStyle::Label,
         enforce: true,
@@ -55,7 +56,7 @@ fn policy(fields: Vec<Field>) -> policy::Masks {
     }
 }
 
-static MASKS: LazyLock<Masks> = LazyLock::new(|| Masks::new(&policy(Vec::new())).unwrap());
+static MASKS: LazyLock<Masks> = LazyLock::new(|| Masks::of_responses(&policy(Vec::new())).unwrap());
 
 fn masks() -> &'static Masks {
     &MASKS
@@ -686,7 +687,7 @@ fn members_are_masked_or_left_out_whole() {
         field("last", FieldAction::Drop),
         field("gone", FieldAction::Mask),
     ];
-    let masks = Masks::new(&policy(fields)).unwrap();
+    let masks = Masks::of_responses(&policy(fields)).unwrap();
     let body = r#"{"first" : {"a":[1,2]} , "user":{"email":"none","notes":{"a":["b",{"c":1}]},"age":7},"items":[{"owner":"x","id":1},{"id":2,"owner":[3]},{"owner":4}],"gone":null,"n": 12 , "last":"z"}"#;
     let expected = r#"{ "user":{"email":"[FIELD]","notes":"[FIELD]","age":7},"items":[{"id":1},{"id":2},{}],"gone":null,"n": 12 }"#;
     for cut in 0..=body.len() {
@@ -713,7 +714,7 @@ fn members_are_masked_or_left_out_whole() {
 
 #[test]
 fn a_hidden_member_of_what_is_no_json_any_more_stays_hidden() {
-    let masks = Masks::new(&policy(vec![field("a", FieldAction::Mask)])).unwrap();
+    let masks = Masks::of_responses(&policy(vec![field("a", FieldAction::Mask)])).unwrap();
     for body in [
         r#"{"a":{"secret" "#,
         r#"{"a":{"b" 1 secret"#,
@@ -744,7 +745,7 @@ fn what_is_only_counted_is_not_changed() {
         .iter_mut()
         .for_each(|item| item.enforce = false);
     policy.fields[0].enforce = false;
-    let masks = Masks::new(&policy).unwrap();
+    let masks = Masks::of_responses(&policy).unwrap();
     let body = r#"{"a":"alice@example.com","n":4111111111111111,"logprobs":{"x":"y"}}"#;
     let mut stream = stream(&masks, Dialect::Plain, Framing::Json);
     assert_eq!(through(&mut stream, body.as_bytes(), &[]), body.as_bytes());
