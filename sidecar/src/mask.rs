@@ -44,6 +44,8 @@ mod text;
 mod view;
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;
 
 pub(crate) use body::{Masking, Masks, Unmaskable};
