@@ -12,7 +12,7 @@ use kube::{
     runtime::{
         WatchStreamExt as _,
         events::{Recorder, Reporter},
-        reflector::{self, Store},
+        reflector::{self, ObjectRef, Store},
         watcher,
     },
 };
@@ -228,7 +228,7 @@ impl Lead {
         let ctx = Arc::new(credential_store::Context {
             client: self.client.clone(),
             leadership: self.leadership.clone(),
-            stores,
+            stores: Arc::clone(&stores),
         });
         let work = queue::run(
             "CredentialStore",
@@ -242,6 +242,7 @@ impl Lead {
         tokio::select! {
             () = work => {}
             () = feed => {}
+            () = stores.revoke_released() => {}
         }
     }
 
@@ -260,6 +261,12 @@ impl Lead {
 
         let readers_queue = identity_queue.clone();
 
+        let forget = {
+            let stores = Arc::clone(stores);
+            move |key: &ObjectRef<IdentityObject>| {
+                stores.release(key.namespace.as_deref().unwrap_or_default(), &key.name);
+            }
+        };
         let everything = watcher::Config::default();
         let feeds = future::join4(
             feed::follow(
@@ -275,6 +282,7 @@ impl Lead {
                     identity_queue.clone(),
                     policy_queue.clone(),
                     policies.clone(),
+                    forget,
                 ),
             ),
             feed::follow(

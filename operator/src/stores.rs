@@ -1,6 +1,6 @@
 //! Where secrets come from: every source of an identity's credentials, as it is now.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use kube::Client;
 use postern_crds::{AgentIdentitySpec, bundle::VersionedSecret};
@@ -11,9 +11,13 @@ mod document;
 mod failure;
 #[cfg(test)]
 mod fixtures;
+mod gate;
+mod holding;
 mod http;
 mod https;
 pub mod kubernetes;
+mod lease;
+mod ledger;
 mod own;
 mod problem;
 mod reading;
@@ -21,6 +25,8 @@ mod table;
 mod vault;
 
 pub use failure::{Failure, Kind, NotAuthorities, Place};
+pub(crate) use holding::{Held, beside};
+pub(crate) use lease::Lease;
 pub(crate) use own::Own;
 pub use problem::{OwnProblem, Problem};
 pub(crate) use table::Stores;
@@ -35,17 +41,20 @@ pub struct Sources {
     pub origins: BTreeMap<String, String>,
     /// One entry a credential that names certificate authorities of its own: PEM.
     pub authorities: BTreeMap<String, Result<String, Failure>>,
+    /// What the identity holds of stores that make a credential for each reading.
+    pub(crate) leases: Vec<Lease>,
+    /// When something is to be done about one of them.
+    pub(crate) due: Option<Duration>,
 }
 
-/// Reads every source that `spec` names.
+/// Reads every source that `spec` names, for an identity that had what is `held` before.
 pub(crate) async fn resolve(
     client: &Client,
     stores: &Stores,
-    namespace: &str,
-    identity: &str,
+    held: Held<'_>,
     spec: &AgentIdentitySpec,
 ) -> Sources {
-    let mut sources = kubernetes::resolve(client, namespace, identity, spec).await;
-    stores.resolve(namespace, spec, &mut sources).await;
+    let mut sources = kubernetes::resolve(client, held.namespace, held.identity, spec).await;
+    stores.resolve(held, spec, &mut sources).await;
     sources
 }

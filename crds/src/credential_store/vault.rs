@@ -158,7 +158,7 @@ pub struct VaultEngine {
     /// Key and value, version 1 or 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kv: Option<KvEngine>,
-    /// Any other whose reading answers with `data` and makes no lease.
+    /// Any other whose reading answers with `data`. What it makes for each reading is kept and renewed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logical: Option<LogicalEngine>,
 }

@@ -11,7 +11,9 @@ mod bao;
 #[expect(dead_code, reason = "it has more than is asked here")]
 mod cluster;
 mod jwt;
+mod leases;
 mod moto;
+mod postgres;
 mod review;
 mod setting;
 

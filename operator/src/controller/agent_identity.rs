@@ -16,7 +16,10 @@ use super::{
     object::{Id, IdentityObject},
     status,
 };
-use crate::{sidecar, stores};
+use crate::{
+    sidecar,
+    stores::{self, Held},
+};
 
 mod credentials;
 mod freshness;
@@ -60,13 +63,21 @@ pub(super) async fn reconcile(
         Err(error) => return Err(report(&ctx, &object, owner, Error::ReadBundle(error)).await),
     };
     let spec = plan::spec_in_force(namespace, name, &object, existing.bundle());
-    let (sources, routes) = match &spec {
+    let held = Held {
+        namespace,
+        identity: name,
+        bundle: existing.bundle(),
+        leases: existing.leases(),
+    };
+    let (mut sources, routes) = match &spec {
         Ok(spec) => (
-            stores::resolve(&ctx.client, &ctx.stores, namespace, name, spec.spec).await,
+            stores::resolve(&ctx.client, &ctx.stores, held, spec.spec).await,
             spec.routes.clone(),
         ),
-        Err(_) => (stores::Sources::default(), Vec::new()),
+        Err(_) => (held.as_it_is(), Vec::new()),
     };
+    let leases = std::mem::take(&mut sources.leases);
+    let due = sources.due;
     let policies = ctx
         .policies
         .state_filter(|policy| policy.metadata.namespace.as_ref() == Some(namespace));
@@ -87,17 +98,29 @@ pub(super) async fn reconcile(
 
     // Asked again here: reading took a while, and only the leader may write.
     if !ctx.leadership.is_held() {
+        let (_, new) = stores::beside(None, leases, existing.leases());
+        ctx.stores.give_back(new);
         return Err(Error::NotLeading);
     }
     let mut failed = None;
-    if let Some(bundle) = &plan.write {
-        match bundle_secret::write(&ctx.client, owner, bundle, &existing).await {
-            Ok(()) => tracing::info!(
-                namespace,
-                identity = name,
-                revision = bundle.revision(),
-                "wrote the bundle"
-            ),
+    let bundle = plan.write.as_ref().or(existing.bundle());
+    let (leases, useless) = stores::beside(bundle, leases, existing.leases());
+    ctx.stores.give_back(useless);
+    let mut held = existing.leases().to_vec();
+    let leased = (leases != held).then_some(bundle).flatten();
+    if let Some(bundle) = plan.write.as_ref().or(leased) {
+        match bundle_secret::write(&ctx.client, owner, bundle, &leases, &existing).await {
+            Ok(()) => {
+                held.clone_from(&leases);
+                if plan.write.is_some() {
+                    tracing::info!(
+                        namespace,
+                        identity = name,
+                        revision = bundle.revision(),
+                        "wrote the bundle"
+                    );
+                }
+            }
             Err(error) => {
                 let error = Error::WriteBundle(error);
                 plan.not_written(&error, existing.bundle());
@@ -105,6 +128,11 @@ pub(super) async fn reconcile(
             }
         }
     }
+
+    // What could not be written down is used by nobody.
+    let (_, new) = stores::beside(None, leases, &held);
+    ctx.stores.give_back(new);
+    ctx.stores.holds(namespace, name, &held);
 
     let template = sidecar::template_digest(&ctx.template, &routes);
     let (bound, outdated) = ctx.count_pods(namespace, name, &template);
@@ -140,11 +168,11 @@ pub(super) async fn reconcile(
     told?;
     match failed {
         Some(error) => Err(error),
-        None => Ok(Action::requeue(interval::jitter(if plan.soon {
-            interval::SOON
-        } else {
-            period
-        }))),
+        None => {
+            let period = interval::jitter(if plan.soon { interval::SOON } else { period });
+            let due = due.map(|due| due.max(interval::SOON));
+            Ok(Action::requeue(due.map_or(period, |due| due.min(period))))
+        }
     }
 }
 

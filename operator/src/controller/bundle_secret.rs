@@ -1,5 +1,7 @@
 //! The Secret `postern-<identity>` that carries a bundle to the sidecars.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::{
     ByteString, api::core::v1::Secret as SecretObject,
     apimachinery::pkg::apis::meta::v1::OwnerReference,
@@ -14,6 +16,10 @@ use postern_crds::{
 };
 
 use super::object::Id;
+use crate::stores::Lease;
+
+/// The key beside the bundle's that tells what leases its credentials have. No sidecar reads it.
+const LEASES_KEY: &str = "leases.json";
 
 /// The label that says who keeps an object.
 const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
@@ -39,6 +45,8 @@ pub(crate) struct Ours {
     pub(crate) bundle: Option<Bundle>,
     /// Whether the rest of the object is as we write it.
     pub(crate) intact: bool,
+    /// What its credentials are leased by.
+    pub(crate) leases: Vec<Lease>,
     bytes: postern_crds::Secret,
 }
 
@@ -48,6 +56,14 @@ impl Existing {
         match self {
             Self::Ours(ours) => ours.bundle.as_ref(),
             Self::Absent | Self::Foreign { .. } => None,
+        }
+    }
+
+    /// What its credentials are leased by.
+    pub(crate) fn leases(&self) -> &[Lease] {
+        match self {
+            Self::Ours(ours) => &ours.leases,
+            Self::Absent | Self::Foreign { .. } => &[],
         }
     }
 
@@ -79,10 +95,11 @@ impl Existing {
         let intact = labels(owner)
             .iter()
             .all(|(key, value)| object.labels().get(key) == Some(value));
-        let bytes = object
-            .data
-            .and_then(|mut data| data.remove(BUNDLE_KEY))
-            .unwrap_or_default();
+        let mut data = object.data.unwrap_or_default();
+        let leases = data.remove(LEASES_KEY).unwrap_or_default();
+        // Somebody may have edited it. What is forgotten ends by itself.
+        let leases = serde_json::from_slice(&leases.0).unwrap_or_default();
+        let bytes = data.remove(BUNDLE_KEY).unwrap_or_default();
         let bytes = postern_crds::Secret::new(bytes.0);
         let bundle = Bundle::parse(bytes.expose()).ok();
         // A bundle of another identity has no business here, whoever put it there.
@@ -91,6 +108,7 @@ impl Existing {
         Self::Ours(Box::new(Ours {
             bundle,
             intact,
+            leases,
             bytes,
         }))
     }
@@ -103,11 +121,12 @@ pub(crate) async fn read(client: &Client, owner: Id<'_>) -> Result<Existing, kub
     Ok(object.map_or(Existing::Absent, |object| Existing::of(object, owner)))
 }
 
-/// Writes `bundle`. A Secret that is `existing` and ours is taken back from whoever edited it; one that appeared meanwhile is not.
+/// Writes `bundle` and what its credentials are leased by. A Secret that is `existing` and ours is taken back from whoever edited it; one that appeared meanwhile is not.
 pub(crate) async fn write(
     client: &Client,
     owner: Id<'_>,
     bundle: &Bundle,
+    leases: &[Lease],
     existing: &Existing,
 ) -> Result<(), kube::Error> {
     let secrets = Api::<SecretObject>::namespaced(client.clone(), owner.namespace);
@@ -115,15 +134,21 @@ pub(crate) async fn write(
         force: matches!(existing, Existing::Ours(_)),
         ..PatchParams::apply(CONTROLLER_MANAGER)
     };
-    let object = object(owner, bundle);
+    let object = object(owner, bundle, leases);
     secrets
         .patch_metadata(&bundle_secret(owner.name), &params, &Patch::Apply(&object))
         .await?;
     Ok(())
 }
 
-/// The Secret that carries `bundle`.
-pub(crate) fn object(owner: Id<'_>, bundle: &Bundle) -> SecretObject {
+/// The Secret that carries `bundle` and `leases`.
+pub(crate) fn object(owner: Id<'_>, bundle: &Bundle, leases: &[Lease]) -> SecretObject {
+    let bytes = bundle.to_json().to_vec();
+    let mut data = BTreeMap::from([(BUNDLE_KEY.to_owned(), ByteString(bytes))]);
+    if !leases.is_empty() {
+        let leases = serde_json::to_vec(leases).expect("leases have string keys only");
+        data.insert(LEASES_KEY.to_owned(), ByteString(leases));
+    }
     SecretObject {
         metadata: ObjectMeta {
             name: Some(bundle_secret(owner.name)),
@@ -140,7 +165,7 @@ pub(crate) fn object(owner: Id<'_>, bundle: &Bundle) -> SecretObject {
             ..ObjectMeta::default()
         },
         type_: Some(BUNDLE_SECRET_TYPE.to_owned()),
-        data: Some([(BUNDLE_KEY.to_owned(), ByteString(bundle.to_json().to_vec()))].into()),
+        data: Some(data),
         ..SecretObject::default()
     }
 }

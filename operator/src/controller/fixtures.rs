@@ -73,7 +73,7 @@ pub(crate) fn written(bundle: &Bundle) -> Existing {
 }
 
 pub(crate) fn written_object(bundle: &Bundle) -> SecretObject {
-    super::bundle_secret::object(owner(), bundle)
+    super::bundle_secret::object(owner(), bundle, &[])
 }
 
 /// A Secret of the bundle's name with this content, of this identity.

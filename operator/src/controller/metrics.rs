@@ -29,6 +29,7 @@ pub struct Metrics {
     reconciles: Family<ReconcileLabels, Counter>,
     durations: Family<KindLabels, Histogram>,
     stores: Family<StoreLabels, Counter>,
+    circuits: Family<StoreLabel, Gauge>,
     leader: Gauge,
     identities: Identities,
 }
@@ -43,6 +44,11 @@ struct ReconcileLabels {
 struct StoreLabels {
     store: String,
     result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StoreLabel {
+    store: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -61,6 +67,7 @@ impl Metrics {
             reconciles: Family::default(),
             durations: Family::new_with_constructor(|| Histogram::new(SECONDS)),
             stores: Family::default(),
+            circuits: Family::default(),
             leader: Gauge::default(),
             identities: Identities::default(),
         };
@@ -78,6 +85,11 @@ impl Metrics {
             "store_requests",
             "Readings and checks of a store that were not answered from memory, by result: ok, or the reason of the problem",
             metrics.stores.clone(),
+        );
+        registry.register(
+            "store_circuit_open",
+            "1 from when a store fails until it answers again: it is asked at most once in a while, by whoever comes first",
+            metrics.circuits.clone(),
         );
         registry.register(
             "leader",
@@ -105,6 +117,19 @@ impl Metrics {
             result,
         };
         self.stores.get_or_create(&labels).inc();
+    }
+
+    /// A store is left alone for a while since it failed, or is not since it answered.
+    pub(crate) fn store_left_alone(&self, store: &str, is_left_alone: bool) {
+        let store = store.to_owned();
+        let gauge = self.circuits.get_or_create(&StoreLabel { store });
+        gauge.set(i64::from(is_left_alone));
+    }
+
+    /// A store is gone, or another one of its name is there.
+    pub(crate) fn store_gone(&self, store: &str) {
+        let store = store.to_owned();
+        self.circuits.remove(&StoreLabel { store });
     }
 
     /// This replica leads from now on, with these stores; or does not, with none.

@@ -37,16 +37,19 @@ pub(crate) fn identity_digest(object: &IdentityObject) -> IdentityDigest {
     }
 }
 
-/// An identity concerns itself and the policies that target it.
+/// An identity concerns itself and the policies that target it. `forget` is told of one that is gone.
 pub(crate) fn on_identity(
     identities: UnboundedSender<ObjectRef<IdentityObject>>,
     policies: UnboundedSender<ObjectRef<PolicyObject>>,
     known: Store<PolicyObject>,
+    forget: impl Fn(&ObjectRef<IdentityObject>),
 ) -> impl FnMut(&ObjectRef<IdentityObject>, Change<'_, IdentityDigest>) {
     move |key, change| {
         let own = |digest: Option<&IdentityDigest>| digest.map(|digest| digest.own.clone());
-        if change.after.is_some() && own(change.before) != own(change.after) {
-            send(&identities, key.clone());
+        match change.after {
+            None => forget(key),
+            Some(_) if own(change.before) != own(change.after) => send(&identities, key.clone()),
+            Some(_) => {}
         }
         let concerned = known.state_filter(|policy| {
             policy.metadata.namespace == key.namespace && egress_policy::concerns(policy, &key.name)

@@ -193,6 +193,7 @@ fn reading(answer: GetSecretValueOutput, place: &StoreRef) -> Result<Reading, Pr
         version: version_id.filter(is_name).ok_or(Problem::Malformed)?,
         is_keyed: false,
         encoding: ValueEncoding::Text,
+        lease: None,
     })
 }
 

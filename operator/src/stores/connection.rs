@@ -1,69 +1,45 @@
-//! One store: who reads the same at the same time reads once, few read at once, and one that fails is left alone for a while.
+//! One store: how it is called, as one generation of its spec describes it.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::Arc;
 
-use futures::{
-    FutureExt as _,
-    future::{BoxFuture, Shared, WeakShared},
-};
+use futures::FutureExt as _;
 use postern_crds::{CredentialStoreSpec, agent_identity::StoreRef};
 use sha2::{Digest as _, Sha256};
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
 
 use super::{
-    aws::Aws, http::Http, https::Https, own::Own, problem::Problem, reading::Reading, vault::Vault,
+    aws::Aws,
+    gate::{self, Gate},
+    http::Http,
+    https::Https,
+    lease::Granted,
+    own::Own,
+    problem::Problem,
+    reading::Reading,
+    vault::Vault,
 };
-use crate::controller::{Metrics, jitter};
-
-/// How many requests of readings a store gets at the same time.
-const CONCURRENT_READS: usize = 4;
-/// How long a reading may take with its turn, its login and all, in seconds: a reconcile has 30.
-const READ: u64 = 20;
-/// How long a store that failed once is left alone; twice as long after each further failure.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// And at most so long.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+use crate::controller::Metrics;
 
 /// What a reading gives; all who share it get the same.
-type Outcome = Result<Arc<Reading>, Problem>;
-/// A reading on its way.
-type Flight = Shared<BoxFuture<'static, Outcome>>;
+pub(super) type Outcome = gate::Outcome<Reading>;
 
 /// One store as one generation of its spec describes it.
 pub(super) struct Connection {
-    name: String,
     kind: Kind,
     spec: CredentialStoreSpec,
     own: Own,
-    metrics: Metrics,
     /// The client, and the authorities that it was made with.
     https: tokio::sync::Mutex<Option<(Option<String>, Https)>>,
-    turns: Semaphore,
-    flights: Mutex<HashMap<Place, WeakShared<BoxFuture<'static, Outcome>>>>,
-    pause: Mutex<Pause>,
+    gate: Gate<Place, Reading>,
 }
 
-/// What is read: a path, perhaps of one version, and the key where that is part of the question. Who wants which member of an answer is another matter.
-type Place = (String, Option<String>, Option<String>);
+/// What is read: a path, perhaps of one version, the key where that is part of the question, and for whom, where each gets a credential of its own. Who wants
+/// which member of an answer is another matter.
+type Place = (String, Option<String>, Option<String>, Option<String>);
 
 enum Kind {
     Vault(Box<Vault>),
     Aws(Box<Aws>),
     Http(Box<Http>),
-}
-
-/// Since a store failed.
-#[derive(Default)]
-struct Pause {
-    failures: u32,
-    until: Option<(Instant, Problem)>,
 }
 
 impl Connection {
@@ -88,15 +64,11 @@ impl Connection {
             _ => return Err(Problem::Spec("it is not of one kind".to_owned())),
         };
         Ok(Self {
-            name,
             kind,
             spec,
             own,
-            metrics,
             https: tokio::sync::Mutex::default(),
-            turns: Semaphore::new(CONCURRENT_READS),
-            flights: Mutex::default(),
-            pause: Mutex::default(),
+            gate: Gate::new(name, metrics),
         })
     }
 
@@ -105,10 +77,63 @@ impl Connection {
     /// # Errors
     /// Why there is nothing. A store that failed a moment ago is not asked; what it failed with is said again.
     pub(super) async fn read(self: &Arc<Self>, place: &StoreRef) -> Outcome {
-        if let Some(problem) = self.paused() {
-            return Err(problem);
+        self.share(place, None).await
+    }
+
+    /// As [`read`](Self::read), for `reader` alone: another gets another credential.
+    pub(super) async fn read_for(self: &Arc<Self>, reader: &str, place: &StoreRef) -> Outcome {
+        self.share(place, Some(reader)).await
+    }
+
+    /// Whether what is read may be made for each reading, with a lease.
+    pub(super) fn makes_leases(&self) -> bool {
+        match &self.kind {
+            Kind::Vault(vault) => vault.makes_leases(),
+            Kind::Aws(_) | Kind::Http(_) => false,
         }
-        self.flight(place).await
+    }
+
+    /// Whether there is a lease called `id`.
+    ///
+    /// # Errors
+    /// If nobody can tell.
+    pub(super) async fn look_up(&self, id: &str) -> Result<bool, Problem> {
+        self.of_leases(async |vault, https| vault.look_up(https, id).await)
+            .await
+    }
+
+    /// Makes the lease called `id` last longer; nothing, if there is none.
+    ///
+    /// # Errors
+    /// If nobody can tell.
+    pub(super) async fn renew(&self, id: &str) -> Result<Option<Granted>, Problem> {
+        self.of_leases(async |vault, https| vault.renew(https, id).await)
+            .await
+    }
+
+    /// Ends the lease called `id`.
+    ///
+    /// # Errors
+    /// If it may be there still.
+    pub(super) async fn revoke(&self, id: &str) -> Result<(), Problem> {
+        self.of_leases(async |vault, https| vault.revoke(https, id).await)
+            .await
+    }
+
+    async fn of_leases<T>(
+        &self,
+        ask: impl AsyncFnOnce(&Vault, &Https) -> Result<T, Problem>,
+    ) -> Result<T, Problem> {
+        let Kind::Vault(vault) = &self.kind else {
+            return Err(Problem::NoLeases);
+        };
+        let asked = self.gate.ask(async {
+            let https = self.https(false).await?;
+            ask(vault, &https).await
+        });
+        let result = asked.await;
+        self.distrust(result.as_ref().err());
+        result
     }
 
     /// Whether the store is as its spec says, as far as that can be seen without reading a secret. What was seen is told in words.
@@ -124,8 +149,8 @@ impl Connection {
                 Kind::Http(http) => http.check(&https).await,
             }
         };
-        let result = in_time(looked).await;
-        self.heard(result.as_ref().err());
+        let result = self.gate.look(looked).await;
+        self.distrust(result.as_ref().err());
         result.map(|()| match &self.kind {
             Kind::Vault(_) | Kind::Aws(_) => "it answers and lets the operator in",
             Kind::Http(_) => {
@@ -134,46 +159,40 @@ impl Connection {
         })
     }
 
-    /// The reading of `place` that is on its way, or a new one. One whose every reader went away is on its way no more.
-    fn flight(self: &Arc<Self>, place: &StoreRef) -> Flight {
+    async fn share(self: &Arc<Self>, place: &StoreRef, reader: Option<&str>) -> Outcome {
         let key = match &self.kind {
             Kind::Http(http) if http.is_keyed() => place.key.clone(),
             Kind::Http(_) | Kind::Vault(_) | Kind::Aws(_) => None,
         };
-        let key = (place.path.clone(), place.version.clone(), key);
-        let mut flights = self.flights.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(flight) = flights.get(&key).and_then(WeakShared::upgrade) {
-            return flight;
-        }
-        let connection = Arc::clone(self);
-        let place = place.clone();
-        let flight = async move {
-            let result = in_time(connection.ask(&place)).await.map(Arc::new);
-            connection.heard(result.as_ref().err());
-            result
-        }
-        .boxed()
-        .shared();
-        flights.retain(|_, flight| flight.upgrade().is_some());
-        flights.extend(flight.downgrade().map(|flight| (key, flight)));
-        flight
+        let reader = reader.map(str::to_owned);
+        let key = (place.path.clone(), place.version.clone(), key, reader);
+        let start = || {
+            let (connection, place) = (Arc::clone(self), place.clone());
+            async move { connection.ask(&place).await.map(Arc::new) }.boxed()
+        };
+        self.gate.share(key, start).await
     }
 
     async fn ask(&self, place: &StoreRef) -> Result<Reading, Problem> {
-        let _turn = self
-            .turns
-            .acquire()
-            .await
-            .expect("the semaphore is never closed");
-        // It may have failed while this one waited for its turn.
-        if let Some(problem) = self.paused() {
-            return Err(problem);
-        }
-        let https = self.https(false).await?;
-        match &self.kind {
-            Kind::Vault(vault) => vault.read(&https, place).await,
-            Kind::Aws(aws) => aws.read(&https, place).await,
-            Kind::Http(http) => http.read(&https, place).await,
+        let asked = self.gate.ask(async {
+            let https = self.https(false).await?;
+            match &self.kind {
+                Kind::Vault(vault) => vault.read(&https, place).await,
+                Kind::Aws(aws) => aws.read(&https, place).await,
+                Kind::Http(http) => http.read(&https, place).await,
+            }
+        });
+        let result = asked.await;
+        self.distrust(result.as_ref().err());
+        result
+    }
+
+    /// Forgets the client where TLS failed: perhaps the authorities have changed.
+    fn distrust(&self, problem: Option<&Problem>) {
+        if problem.is_some_and(Problem::is_of_tls)
+            && let Ok(mut https) = self.https.try_lock()
+        {
+            *https = None;
         }
     }
 
@@ -208,49 +227,6 @@ impl Connection {
         *kept = Some((pem, https.clone()));
         Ok(https)
     }
-
-    /// What the store failed with, while it is left alone.
-    fn paused(&self) -> Option<Problem> {
-        let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-        let (until, problem) = pause.until.as_ref()?;
-        (Instant::now() < *until).then(|| problem.clone())
-    }
-
-    /// A store that answered is asked again whenever somebody wants to; one that did not is left alone.
-    fn heard(&self, problem: Option<&Problem>) {
-        self.metrics
-            .store_asked(&self.name, problem.map_or("ok", Problem::reason));
-        if problem.is_some_and(Problem::is_of_tls)
-            && let Ok(mut https) = self.https.try_lock()
-        {
-            // Perhaps the authorities have changed.
-            *https = None;
-        }
-        let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-        match problem.filter(|problem| !problem.is_definitive()) {
-            None => *pause = Pause::default(),
-            Some(problem) => {
-                // Others that were on their way at the same time tell nothing new.
-                if pause
-                    .until
-                    .as_ref()
-                    .is_some_and(|(until, _)| Instant::now() < *until)
-                {
-                    return;
-                }
-                let length = FIRST_PAUSE * 2_u32.saturating_pow(pause.failures.min(16));
-                pause.failures += 1;
-                let until = Instant::now() + jitter(length.min(LONGEST_PAUSE));
-                pause.until = Some((until, problem.clone()));
-            }
-        }
-    }
-}
-
-async fn in_time<T>(work: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
-    timeout(Duration::from_secs(READ), work)
-        .await
-        .unwrap_or(Err(Problem::TimedOut(READ)))
 }
 
 /// A short name of where a store called `name` reads: another server, or another engine, is another origin. How the operator logs in and what it

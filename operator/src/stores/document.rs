@@ -73,7 +73,8 @@ impl Document {
         found.is_object().then(|| Self(found.take()))
     }
 
-    /// The bytes that `key` names, or that the whole document is, which is then a text, or an object for a credential that takes one.
+    /// The bytes that `key` names, or that the whole document is, which is then a text, an object for a credential that takes one, or the members `username` and
+    /// `password` of one for a credential that takes both.
     ///
     /// # Errors
     /// [`Problem::Key`], [`Problem::KeyUnused`], [`Problem::KeyUnnamed`] or [`Problem::NotText`], with `path` in it.
@@ -101,6 +102,13 @@ impl Document {
             (Value::Object(_), None) if shape.is_document() => {
                 let whole = serde_json::to_vec(&self.0).unwrap_or_default();
                 Ok(Zeroizing::new(whole))
+            }
+            (Value::Object(members), None)
+                if shape == Shape::UserAndPassword
+                    && let (Some(Value::String(user)), Some(Value::String(password))) =
+                        (members.get("username"), members.get("password")) =>
+            {
+                Ok(Zeroizing::new(format!("{user}:{password}").into_bytes()))
             }
             (Value::Object(_), None) => Err(Problem::KeyUnnamed {
                 path: path.to_owned(),
@@ -196,6 +204,18 @@ mod tests {
         );
         assert!(matches!(
             keys.value("aws", None, Shape::Text),
+            Err(Problem::KeyUnnamed { .. })
+        ));
+    }
+
+    #[test]
+    fn a_user_and_a_password_are_one_credential_where_that_takes_both() {
+        let text = r#"{"username": "v-bot", "password": "p:w"}"#;
+        let both = Document::read(text.as_bytes()).ok().unwrap();
+        let value = both.value("db", None, Shape::UserAndPassword).unwrap();
+        assert_eq!(value.as_slice(), b"v-bot:p:w");
+        assert!(matches!(
+            both.value("db", None, Shape::Text),
             Err(Problem::KeyUnnamed { .. })
         ));
     }

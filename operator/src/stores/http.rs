@@ -86,6 +86,7 @@ impl Http {
             version,
             is_keyed: self.is_keyed(),
             encoding: self.store.encoding,
+            lease: None,
         })
     }
 

@@ -25,6 +25,9 @@ pub enum Problem {
     /// It did not answer in time.
     #[error("address: it did not answer within {0} s")]
     TimedOut(u64),
+    /// It was not asked: others were, for too long.
+    #[error("it has so much to answer that this reading had no turn within {0} s")]
+    Crowded(u64),
     /// Its certificate is not accepted, or it does not speak TLS.
     #[error("TLS: {0}")]
     Tls(String),
@@ -109,11 +112,6 @@ pub enum Problem {
     /// The version that was asked for cannot be one of this store.
     #[error("version: {0}")]
     Version(&'static str),
-    /// The path gives a new credential for each reading, with a lease.
-    #[error(
-        "path: {0} makes a new credential with a lease at each reading, which this version does not keep"
-    )]
-    Leased(String),
     /// What is there lacks the key.
     #[error("key: what is at {path} has no member {key:?}; {has}", has = list(.has))]
     Key {
@@ -154,6 +152,9 @@ pub enum Problem {
         /// What is wrong with it.
         problem: Unfit,
     },
+    /// It makes no leases.
+    #[error("it makes no leases")]
+    NoLeases,
     /// It is too busy.
     #[error("it asks for patience: too many requests")]
     Throttled,
@@ -233,7 +234,7 @@ impl Problem {
     /// A stable token for conditions, Events and metrics.
     pub fn reason(&self) -> &'static str {
         match self {
-            Self::Spec(_) => "StoreInvalid",
+            Self::Spec(_) | Self::NoLeases => "StoreInvalid",
             Self::NotListed | Self::NamespaceUnread { .. } => "SourceUnavailable",
             Self::Address(_) | Self::TimedOut(_) | Self::Redirect(_) | Self::OtherRegion(_) => {
                 "StoreUnreachable"
@@ -250,14 +251,14 @@ impl Problem {
             | Self::NoName(_)
             | Self::Region { .. }
             | Self::Version(_) => "PathNotFound",
-            Self::KvVersion { .. } | Self::Leased(_) => "EngineMismatch",
+            Self::KvVersion { .. } => "EngineMismatch",
             Self::Key { .. } | Self::KeyUnnamed { .. } | Self::KeyUnused(_) => "KeyNotFound",
             Self::Unfit {
                 problem: Unfit::Empty,
                 ..
             } => "ValueEmpty",
             Self::NotText { .. } | Self::NotEncoded(_) | Self::Unfit { .. } => "ValueMalformed",
-            Self::Throttled => "StoreThrottled",
+            Self::Throttled | Self::Crowded(_) => "StoreThrottled",
             Self::Sealed => "StoreSealed",
             Self::Server(_) | Self::TooLong(_) | Self::Malformed => "StoreFailed",
         }
@@ -282,7 +283,6 @@ impl Problem {
             | Self::NoName(_)
             | Self::Region { .. }
             | Self::Version(_)
-            | Self::Leased(_)
             | Self::Key { .. }
             | Self::KeyUnnamed { .. }
             | Self::KeyUnused(_)
@@ -290,10 +290,12 @@ impl Problem {
             | Self::NotEncoded(_)
             | Self::Unfit { .. } => true,
             Self::Spec(_)
+            | Self::NoLeases
             | Self::NotListed
             | Self::NamespaceUnread { .. }
             | Self::Address(_)
             | Self::TimedOut(_)
+            | Self::Crowded(_)
             | Self::Tls(_)
             | Self::Authorities(_)
             | Self::LoginMissing(_)

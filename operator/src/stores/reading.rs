@@ -9,7 +9,7 @@ use postern_crds::{
 };
 use zeroize::Zeroizing;
 
-use super::{document::Document, problem::Problem};
+use super::{document::Document, lease::Granted, problem::Problem};
 
 /// What is at one place of a store, for all credentials that come from there.
 pub(super) struct Reading {
@@ -23,6 +23,8 @@ pub(super) struct Reading {
     pub(super) is_keyed: bool,
     /// How a text is written.
     pub(super) encoding: ValueEncoding,
+    /// It was made for this reading, and ends.
+    pub(super) lease: Option<Granted>,
 }
 
 impl Reading {

@@ -3,10 +3,11 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use futures::{FutureExt as _, future};
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::{api::core::v1::Namespace, jiff::Timestamp};
 use kube::{
     Api, Client, ResourceExt as _,
     runtime::reflector::{ObjectRef, Store as Known},
@@ -20,6 +21,9 @@ use tokio::sync::OnceCell;
 use super::{
     Failure, Sources,
     connection::{self, Connection},
+    holding::{Held, Round},
+    lease::Lease,
+    ledger::Ledger,
     own::Own,
     problem::Problem,
 };
@@ -39,6 +43,7 @@ pub(crate) struct Stores {
     /// None: the operator was told to read none.
     known: Option<Known<StoreObject>>,
     open: Mutex<HashMap<String, Open>>,
+    pub(super) ledger: Ledger,
 }
 
 /// A connection, and which generation of which store it is to.
@@ -68,25 +73,29 @@ impl Stores {
             metrics,
             known,
             open: Mutex::default(),
+            ledger: Ledger::default(),
         }
     }
 
-    /// Reads every source of `spec` that is in a store, for an identity of `namespace`, into `sources`.
+    /// Reads every source of `spec` that is in a store, for an identity that had what is `held`, into `sources`.
     pub(super) async fn resolve(
         &self,
-        namespace: &str,
+        held: Held<'_>,
         spec: &AgentIdentitySpec,
         sources: &mut Sources,
     ) {
         let labels = Labels {
             client: &self.client,
-            namespace,
+            namespace: held.namespace,
             read: OnceCell::new(),
         };
+        let now = Timestamp::now();
+        let round = Round::new(held, spec, now);
         let mut readings = Vec::new();
         for credential in &spec.credentials {
             if let Some(place) = &credential.source.store {
-                readings.push(self.read(&credential.name, place, Shape::of(credential), &labels));
+                let shape = Shape::of(credential);
+                readings.push(self.read(&credential.name, place, shape, &labels, &round));
             }
         }
         // A spec has at most 32, and each store has its own bound.
@@ -96,6 +105,12 @@ impl Stores {
             let origin = origin.map(|origin| (name.to_owned(), origin));
             sources.origins.extend(origin);
         }
+        let leases = self.revoke_due(round.end(), now).await;
+        sources.due = leases.iter().map(Lease::due).min().map(|due| {
+            let left = due.duration_since(now);
+            Duration::try_from(left).unwrap_or_default()
+        });
+        sources.leases = leases;
     }
 
     /// What `place` gives for `credential`, and the origin of that, if it is known.
@@ -105,18 +120,21 @@ impl Stores {
         place: &StoreRef,
         shape: Shape,
         labels: &Labels<'_>,
+        round: &Round<'_>,
     ) -> (&'a str, Result<VersionedSecret, Failure>, Option<String>) {
         let mut origin = None;
-        let result = self.lend(place, shape, labels, &mut origin).await;
-        (credential, result, origin)
+        let lent = self.lend(credential, place, shape, labels, round, &mut origin);
+        (credential, lent.await, origin)
     }
 
     /// The credential at `place`. Whether the namespace may have it is asked before anything about the place is.
     async fn lend(
         &self,
+        credential: &str,
         place: &StoreRef,
         shape: Shape,
         labels: &Labels<'_>,
+        round: &Round<'_>,
         origin: &mut Option<String>,
     ) -> Result<VersionedSecret, Failure> {
         let name = &place.name;
@@ -141,7 +159,17 @@ impl Stores {
             });
         }
         let connection = self.connection(&object).map_err(failed)?;
-        let reading = connection.read(place).await.map_err(failed)?;
+        let reading = if connection.makes_leases() {
+            match round.read(&connection, place, from).await.map_err(failed)? {
+                Some(reading) => reading,
+                None => {
+                    let last = round.last(credential, place, from).cloned();
+                    return last.ok_or_else(|| failed(Problem::Malformed));
+                }
+            }
+        } else {
+            connection.read(place).await.map_err(failed)?
+        };
         Ok(VersionedSecret {
             value: reading.secret(place, shape).map_err(failed)?,
             version: format!("{from}{}", reading.version),
@@ -170,10 +198,21 @@ impl Stores {
 
     /// Forgets what is known of the store called `name`: it is gone.
     pub(crate) fn forget(&self, name: &str) {
+        self.metrics.store_gone(name);
         self.open
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(name);
+    }
+
+    /// The connection to the store called `name`, if it still leads to `origin`.
+    pub(super) fn leading_to(&self, name: &str, origin: &str) -> Option<Arc<Connection>> {
+        let object = self.find(name).ok()?;
+        let spec = readable(&object).ok()?;
+        let uid = object.metadata.uid.as_deref().unwrap_or_default();
+        (connection::origin(name, uid, spec) == origin)
+            .then(|| self.connection(&object).ok())
+            .flatten()
     }
 
     /// The connection to the store that `object` describes; another generation of it has another one, with a login of its own.

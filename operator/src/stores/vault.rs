@@ -1,4 +1,5 @@
-//! HashiCorp Vault and OpenBao, by their HTTP API (<https://openbao.org/api-docs/>): a thin client that reads, and cannot write.
+//! HashiCorp Vault and OpenBao, by their HTTP API (<https://openbao.org/api-docs/>): a thin client that reads, keeps the leases of what it read, and
+//! cannot write.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,11 +18,13 @@ use zeroize::Zeroizing;
 use super::{
     document::Document,
     https::{Answer, Https},
+    lease::{Granted, after},
     own::Own,
     problem::Problem,
     reading::Reading,
 };
 
+mod leases;
 mod login;
 
 /// A server, and the operator's token of it.
@@ -36,6 +39,8 @@ struct Token {
     value: Zeroizing<String>,
     /// When the next one is fetched.
     renew: Option<Instant>,
+    /// When it ends, and every lease with it that it made; `None` if nobody knows.
+    ends: Option<Timestamp>,
 }
 
 /// Which engine is behind a path, as far as an answer depends on it.
@@ -64,12 +69,17 @@ impl Vault {
             (Engine::Kv2, Some(version)) => format!("{path}?version={version}"),
             _ => path.clone(),
         };
-        let answer = self.get(https, &at).await?;
+        let (answer, token) = self.send(https, Method::GET, &at, None).await?;
         if answer.status != StatusCode::OK {
             return Err(self.refusal(&answer, &path));
         }
         let document = Document::read(&answer.body)?;
-        reading(&engine, document, path)
+        reading(&engine, document, path, token.ends)
+    }
+
+    /// Whether what is read may be made for each reading, with a lease.
+    pub(super) fn makes_leases(&self) -> bool {
+        self.store.engine.logical.is_some()
     }
 
     /// Whether the server lets the operator in and has the engine that the store says. No secret is read for it.
@@ -159,31 +169,50 @@ impl Vault {
         }
     }
 
-    /// Reads `at`; a token that is refused is replaced once, since it may have ended or been revoked before its time.
-    async fn get(&self, https: &Https, at: &str) -> Result<Answer, Problem> {
+    /// Asks for `at`; a token that is refused is replaced once, since it may have ended or been revoked before its time.
+    async fn send(
+        &self,
+        https: &Https,
+        method: Method,
+        at: &str,
+        sent: Option<&Value>,
+    ) -> Result<(Answer, Arc<Token>), Problem> {
         let token = self.token(https, None).await?;
-        let answer = self.ask(https, at, &token).await?;
+        let answer = self
+            .ask_for(https, method.clone(), at, sent, &token)
+            .await?;
         if answer.status != StatusCode::FORBIDDEN {
-            return Ok(answer);
+            return Ok((answer, token));
         }
         let token = self.token(https, Some(&token)).await?;
-        let answer = self.ask(https, at, &token).await?;
+        let answer = self.ask_for(https, method, at, sent, &token).await?;
         if answer.status == StatusCode::FORBIDDEN && self.store.auth.token.is_some() {
             // Nobody has just made this token: is it one?
             let own = self.ask(https, "auth/token/lookup-self", &token).await?;
             self.accepted(&own)?;
         }
-        Ok(answer)
+        Ok((answer, token))
     }
 
     async fn ask(&self, https: &Https, at: &str, token: &Token) -> Result<Answer, Problem> {
+        self.ask_for(https, Method::GET, at, None, token).await
+    }
+
+    async fn ask_for(
+        &self,
+        https: &Https,
+        method: Method,
+        at: &str,
+        sent: Option<&Value>,
+        token: &Token,
+    ) -> Result<Answer, Problem> {
         let mut value = HeaderValue::from_str(&token.value)
             .map_err(|_| login::token_refused(StatusCode::FORBIDDEN))?;
         value.set_sensitive(true);
         let request = self
-            .request(Method::GET, at)
+            .request(method, at)
             .header("X-Vault-Token", value)
-            .body(Full::default());
+            .body(sent.map_or_else(Full::default, body));
         // The CRD allows only characters that an address may have; `check` of the store looked for the same.
         https.send(request.map_err(|_| address())?).await
     }
@@ -202,6 +231,16 @@ impl Vault {
         }
     }
 
+    /// Whether one of the server's own errors has `word` in it.
+    fn says(answer: &Answer, word: &str) -> bool {
+        let document = Document::read(&answer.body).ok();
+        let errors = document
+            .as_ref()
+            .and_then(|document| document.at("/errors"));
+        let mut errors = errors.and_then(Value::as_array).into_iter().flatten();
+        errors.any(|error| error.as_str().is_some_and(|error| error.contains(word)))
+    }
+
     /// What an answer that is no success says about `path`.
     fn refusal(&self, answer: &Answer, path: &str) -> Problem {
         let status = answer.status.as_u16();
@@ -210,30 +249,26 @@ impl Vault {
         let is_own = document.as_ref().is_some_and(|document| {
             document.at("/errors").is_some_and(Value::is_array) || document.at("/data").is_some()
         });
-        let says = |word: &str| {
-            let errors = document
-                .as_ref()
-                .and_then(|document| document.at("/errors"));
-            let mut errors = errors.and_then(Value::as_array).into_iter().flatten();
-            errors.any(|error| error.as_str().is_some_and(|error| error.contains(word)))
-        };
         match status {
             403 if is_own => Problem::Permission(path.to_owned()),
             404 if is_own => Problem::Path(path.to_owned()),
             429 => Problem::Throttled,
-            503 if says("sealed") => Problem::Sealed,
+            503 if Self::says(answer, "sealed") => Problem::Sealed,
             _ => Problem::Server(status),
         }
     }
 }
 
 /// The answer to a reading that succeeded.
-fn reading(engine: &Engine, document: Document, path: String) -> Result<Reading, Problem> {
-    if document
-        .text("/lease_id")
-        .is_some_and(|lease| !lease.is_empty())
-    {
-        return Err(Problem::Leased(path));
+fn reading(
+    engine: &Engine,
+    document: Document,
+    path: String,
+    login_ends: Option<Timestamp>,
+) -> Result<Reading, Problem> {
+    let lease = leases::granted(&document, login_ends);
+    if lease.is_some() && !matches!(engine, Engine::Logical) {
+        return Err(Problem::Malformed);
     }
     // Where the server keeps no versions, a reading is as good a name: the same value keeps the name that it had first.
     let now = || Timestamp::now().to_string();
@@ -260,6 +295,7 @@ fn reading(engine: &Engine, document: Document, path: String) -> Result<Reading,
         version,
         is_keyed: false,
         encoding: ValueEncoding::Text,
+        lease,
     })
 }
 

@@ -38,6 +38,8 @@ pub(super) fn resolve(
         mut secrets,
         origins,
         mut authorities,
+        leases: _,
+        due: _,
     } = sources;
     let mut resolved = Resolved::default();
     for credential in &spec.credentials {

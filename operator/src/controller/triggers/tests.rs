@@ -76,7 +76,7 @@ fn an_identity_wakes_itself_by_its_spec_and_its_policies_by_its_bundle() {
     let (known, mut writer) = reflector::store();
     writer.apply_watcher_event(&Event::Apply(policy("p", 1, "Allow", "/**")));
     writer.apply_watcher_event(&Event::Apply(policy_on("q", 1, &["other-bot"], &json!([]))));
-    let mut on_identity = on_identity(identities, policies, known);
+    let mut on_identity = on_identity(identities, policies, known, |_| {});
     let key = ObjectRef::new(IDENTITY).within(NAMESPACE);
 
     let plain = identity_digest(&identity(&[credential("openai")]));

@@ -68,23 +68,6 @@ async fn a_thousand_who_want_the_same_cost_the_store_as_much_as_one() {
     let readings = futures::future::join_all(readings).await;
     assert!(readings.iter().all(Result::is_ok));
     assert_eq!(server.lines().len(), 1);
-    let flights = connection.flights.lock().unwrap();
-    assert!(flights.values().all(|flight| flight.upgrade().is_none()));
-}
-
-#[tokio::test]
-async fn a_reading_waits_for_its_turn() {
-    let server = Server::start(|_| answer(200)).await;
-    let connection = connect(&server, &home(&server.authority));
-    let turns = u32::try_from(CONCURRENT_READS).unwrap();
-    let others = connection.turns.acquire_many(turns).await.unwrap();
-    let place = place("a");
-    let mut reading = std::pin::pin!(connection.read(&place));
-    assert!((&mut reading).now_or_never().is_none());
-    tokio::task::yield_now().await;
-    assert!(server.lines().is_empty());
-    drop(others);
-    assert!(reading.await.is_ok());
 }
 
 #[tokio::test]

@@ -59,7 +59,13 @@ async fn resolve(stores: &Stores) -> Sources {
     )
     .unwrap();
     let mut sources = Sources::default();
-    stores.resolve("agents", &spec, &mut sources).await;
+    let held = Held {
+        namespace: "agents",
+        identity: "bot",
+        bundle: None,
+        leases: &[],
+    };
+    stores.resolve(held, &spec, &mut sources).await;
     sources
 }
 

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{Method, StatusCode};
+use k8s_openapi::jiff::Timestamp;
 use postern_crds::{
     agent_identity::KeyRef,
     credential_store::{AppRoleAuth, JwtAuth, KubernetesAuth, VaultAuth},
@@ -10,7 +11,7 @@ use postern_crds::{
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{Token, Vault, address, body, renewal};
+use super::{Token, Vault, address, after, body, renewal};
 use crate::stores::{document::Document, https::Https, problem::Problem};
 
 /// What a login sends where, and who it is in words.
@@ -71,6 +72,7 @@ impl Vault {
                 return Ok(Token {
                     value: value.map_err(Problem::LoginMissing)?,
                     renew: None,
+                    ends: None,
                 });
             }
             _ => {
@@ -146,6 +148,9 @@ impl Vault {
         Ok(Token {
             value: Zeroizing::new(value.ok_or(Problem::Malformed)?.to_owned()),
             renew: renewal(Duration::from_secs(lifetime.unwrap_or_default())),
+            ends: lifetime
+                .filter(|seconds| *seconds > 0)
+                .map(|seconds| after(Timestamp::now(), seconds)),
         })
     }
 }

@@ -151,10 +151,55 @@ async fn each_refusal_has_its_word_and_only_the_stores_own_are_definitive() {
 }
 
 #[tokio::test]
-async fn a_path_that_makes_credentials_is_refused() {
-    let leased = json!({"lease_id": "database/creds/r/1", "lease_duration": 60, "data": {"api_key": SECRET}});
-    let problem = problem_of("{logical: {mountPath: database}}", (200, leased)).await;
-    assert_eq!(problem, Problem::Leased("database/ai/openai".to_owned()));
+async fn a_credential_that_is_made_for_a_reading_comes_with_its_lease() {
+    let made = json!({"lease_id": "database/creds/r/1", "lease_duration": 60, "renewable": true, "data": {"api_key": SECRET}});
+    let logical = "{logical: {mountPath: database}}";
+    let (_server, vault, https) = vault(TOKEN, logical, &home(), {
+        let made = made.clone();
+        move |_| (200, made.clone())
+    })
+    .await;
+    let reading = vault.read(&https, &openai()).await.ok().unwrap();
+    let lease = reading.lease.unwrap();
+    assert_eq!(
+        (lease.id.as_str(), lease.seconds),
+        ("database/creds/r/1", 60)
+    );
+    assert!(lease.renewable && lease.login_ends.is_none());
+    // A KV engine makes none.
+    assert_eq!(problem_of(KV2, (200, made)).await, Problem::Malformed);
+}
+
+#[tokio::test]
+async fn a_lease_is_asked_for_by_name_and_one_that_is_gone_is_no_failure() {
+    let logical = "{logical: {mountPath: database}}";
+    let (server, vault, https) = vault(TOKEN, logical, &home(), |asked| {
+        let is_known = asked.body["lease_id"] == "known";
+        match asked.line.rsplit('/').next().unwrap() {
+            "revoke" => (204, Value::Null),
+            "lookup" if is_known => (200, json!({"data": {"id": "known"}})),
+            "renew" if is_known => (
+                200,
+                json!({"lease_id": "known", "lease_duration": 60, "renewable": true}),
+            ),
+            "lookup" => errors(400, "invalid lease"),
+            _ => errors(400, "lease not found"),
+        }
+    })
+    .await;
+    assert_eq!(vault.look_up(&https, "known").await, Ok(true));
+    assert_eq!(vault.look_up(&https, "gone").await, Ok(false));
+    let renewed = vault.renew(&https, "known").await.unwrap();
+    assert_eq!(renewed.unwrap().seconds, 60);
+    assert!(vault.renew(&https, "gone").await.unwrap().is_none());
+    assert_eq!(vault.revoke(&https, "gone").await, Ok(()));
+    assert_eq!(server.lines()[4], "POST /v1/sys/leases/revoke");
+    for status in [403, 500] {
+        let (_server, vault, https) =
+            super::tests::vault(TOKEN, logical, &home(), move |_| errors(status, "no lease")).await;
+        assert!(vault.look_up(&https, "known").await.is_err());
+        assert!(vault.revoke(&https, "known").await.is_err());
+    }
 }
 
 #[tokio::test]

@@ -44,7 +44,7 @@ impl Cluster {
             sources: Sources {
                 secrets: self.secrets.clone(),
                 origins: self.origins.clone(),
-                authorities: BTreeMap::new(),
+                ..Sources::default()
             },
             existing: &self.existing,
         })
