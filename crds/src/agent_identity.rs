@@ -43,6 +43,10 @@ pub use inject::{
     printcolumn = r#"{"name":"Pods","type":"integer","jsonPath":".status.boundPods"}"#,
     printcolumn = r#"{"name":"Outdated","type":"integer","jsonPath":".status.outdatedPods"}"#,
     printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#,
+    printcolumn = r#"{"name":"Version","type":"string","priority":1,"jsonPath":".status.rotation.currentVersion"}"#,
+    printcolumn = r#"{"name":"Sidecars","type":"integer","priority":1,"jsonPath":".status.rotation.sidecars"}"#,
+    printcolumn = r#"{"name":"Current","type":"integer","priority":1,"jsonPath":".status.rotation.sidecarsOnCurrent"}"#,
+    printcolumn = r#"{"name":"Rotated","type":"date","priority":1,"jsonPath":".status.rotation.completedAt"}"#,
     validation = ("size(self.metadata.name) <= 63 && self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')", "the name becomes a label value: use at most 63 characters of a-z, 0-9 and '-', starting and ending with a letter or digit")
 )]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -65,6 +69,13 @@ pub struct AgentIdentitySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8), regex(pattern = "^[1-9][0-9]*[smh]$"))]
     pub refresh_interval: Option<String>,
+
+    /// For how long the last value of a credential stays in use while its source cannot be read, as in `1h`: after that, calls with it are denied until the
+    /// source can be read again. By default for ever, so that a store that is down takes no agent with it; a source that answers that a secret is gone
+    /// withdraws it at once, whatever is said here. The controller keeps it: while none runs, nothing goes stale.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8), regex(pattern = "^[1-9][0-9]*[smh]$"))]
+    pub max_staleness: Option<String>,
 
     /// What models cost that Postern does not know, or knows wrongly: for rules and limits that speak of money. The first entry that matches a
     /// model counts.
@@ -305,21 +316,59 @@ pub struct AgentIdentityStatus {
     /// Value of `postern.dev/refresh` that was acted on last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_refresh: Option<String>,
-    /// The credentials that the pods receive.
+    /// The credentials of the spec in force.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub credentials: Vec<CredentialStatus>,
+    /// How far the bundle has come to the sidecars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationStatus>,
 }
 
-/// What is known of a credential that the pods receive.
+/// What is known of one credential. Nothing here tells anything of its value.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct CredentialStatus {
     /// The credential's name.
     pub name: String,
-    /// The version of its source that it is, which says nothing of its value.
-    pub version: String,
-    /// When its source last gave it, to within ten minutes: readings that change nothing are not all written down.
+    /// The version of its source that the pods receive; absent while they receive none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// When its value last changed in the bundle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotated_at: Option<Time>,
+    /// When its source last gave it. Readings that change nothing are not all written down: while the source answers, it is at most ten minutes (or a quarter of
+    /// `maxStaleness`, if that is less) and one `refreshInterval` old; once the source does not, it is exact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_refresh: Option<Time>,
+    /// By when `lastRefresh` moves if the source goes on to answer. One that has passed means that it does not, or that nobody asks it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_refresh: Option<Time>,
+    /// Why its source gave nothing, the last time it was asked; absent if it gave something.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// How far one version of the bundle has come to the sidecars. They are asked for it at their admin port.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStatus {
+    /// Revision of the bundle that the numbers are about.
+    pub current_version: String,
+    /// Sidecars that run with this identity.
+    pub sidecars: i32,
+    /// Those of them that say that they use `currentVersion`.
+    pub sidecars_on_current: i32,
+    /// The credentials whose values this version changed; none if it changed policies alone, or is the first.
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub credentials: Vec<String>,
+    /// When the change was found that made this version. A version that is overtaken on its way leaves its credentials and this time to the next.
+    pub started_at: Time,
+    /// When all sidecars were on it for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Time>,
+    /// What is known of those that are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }

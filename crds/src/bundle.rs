@@ -3,7 +3,7 @@
 //! It carries the specs themselves, not a compiled form: the sidecar compiles them with the same functions as the operator, so there is no
 //! second wire format of a policy. It is JSON in the key [`BUNDLE_KEY`](crate::names::BUNDLE_KEY) of the Secret `postern-<identity>`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -25,7 +25,7 @@ mod tests;
 
 /// The newest format that this version reads and writes. 2 added what a reader of 1 does not know: to policies modes, models, operations,
 /// tools, expressions and limits; to identities prices and deployments. 3 added masks to policies. 4 added to identities sources in stores. 5
-/// added to policies masks of calls and pseudonyms.
+/// added to policies masks of calls and pseudonyms, and to identities `maxStaleness`.
 pub const FORMAT: u32 = 5;
 
 /// The oldest format that says all of `identity` and `policies`. A bundle is written in it, so that a sidecar from before an upgrade of the operator goes on
@@ -77,6 +77,7 @@ fn format_of_identity(identity: &AgentIdentitySpec) -> u32 {
         service_account_names: _,
         credentials,
         refresh_interval: _,
+        max_staleness,
         prices,
     } = identity;
     let of_credential = |credential: &Credential| {
@@ -101,7 +102,8 @@ fn format_of_identity(identity: &AgentIdentitySpec) -> u32 {
     };
     let of_prices = if prices.is_empty() { 1 } else { 2 };
     let of_credentials = credentials.iter().map(of_credential).max().unwrap_or(1);
-    of_credentials.max(of_prices)
+    let of_staleness = if max_staleness.is_some() { 5 } else { 1 };
+    of_credentials.max(of_prices).max(of_staleness)
 }
 
 /// Whether a reader of format 1 knows all members of `rule`. Every member is named here, so that a new one is not forgotten.
@@ -146,6 +148,10 @@ pub struct Bundle {
     pub policies: Vec<NamedPolicy>,
     /// The resolved credentials, by name. One that is missing here could not be resolved, or its owner's consent is gone: its calls are denied.
     pub secrets: BTreeMap<String, VersionedSecret>,
+    /// Credentials whose sources could not be read for longer than `maxStaleness`. None of them is in `secrets`, so that a reader that does not know them
+    /// denies their calls all the same.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub stale: BTreeSet<String>,
     /// PEM bundles of certificate authorities, by credential.
     #[serde(default)]
     pub authorities: BTreeMap<String, String>,
@@ -275,16 +281,30 @@ impl Bundle {
             .iter()
             .map(|(name, secret)| (name.as_str(), secret.version.as_str()))
             .collect();
-        let public = serde_json::to_vec(&(
+        self.digest(&versions)
+    }
+
+    /// The same without the versions: bundles that differ in secrets alone have equal terms.
+    pub fn terms(&self) -> String {
+        self.digest(&BTreeMap::new())
+    }
+
+    fn digest(&self, versions: &BTreeMap<&str, &str>) -> String {
+        let mut public = serde_json::to_vec(&(
             self.format,
             &self.namespace,
             &self.identity,
             &self.spec,
             &self.policies,
-            &versions,
+            versions,
             &self.authorities,
         ))
         .expect("a bundle has string keys only, so it always serialises");
+        // Added where there is something to add: operator and sidecar of different versions must name the same bundle alike.
+        for credential in &self.stale {
+            public.extend_from_slice(b"\0stale\0");
+            public.extend_from_slice(credential.as_bytes());
+        }
         Sha256::digest(public)
             .iter()
             .take(8)

@@ -10,6 +10,7 @@
 //! | Where does a call go, what does an application's environment hold? | [`route`], [`placeholder`] |
 //! | May this call be made? | [`policy`], by [`facts`] |
 //! | What does a sidecar receive? | [`bundle`], with a [`secret`] in it as [`source`] lets it through |
+//! | What else do the two say to each other? | [`control`] |
 //! | What is it called? | [`names`] |
 //!
 //! ```
@@ -36,6 +37,7 @@
 
 pub mod agent_identity;
 pub mod bundle;
+pub mod control;
 pub mod credential_store;
 pub mod definition;
 pub mod egress_policy;

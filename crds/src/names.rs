@@ -61,6 +61,8 @@ pub const SIDECAR_UID: i64 = 14000;
 
 /// Field manager of the controller's server-side apply.
 pub const CONTROLLER_MANAGER: &str = "postern-controller";
+/// Field manager of `status.rotation`, which is written apart from the rest of an identity's status.
+pub const ROTATION_MANAGER: &str = "postern-controller-rotation";
 /// Field manager of the webhook's server-side apply of its `caBundle`.
 pub const WEBHOOK_MANAGER: &str = "postern-webhook";
 

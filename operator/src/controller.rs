@@ -38,20 +38,24 @@ mod events;
 mod feed;
 #[cfg(test)]
 mod fixtures;
+mod freshness;
 mod interval;
 mod metrics;
 pub(crate) mod object;
 mod pods;
 mod queue;
+mod rollout;
 mod scope;
 mod status;
 mod triggers;
 
 pub use error::Error;
+use freshness::Freshness;
 pub(crate) use interval::jitter;
 pub use metrics::Metrics;
 use object::{IdentityObject, PolicyObject, StoreObject};
 use pods::PodMeta;
+use rollout::Rollouts;
 use scope::Scope;
 use triggers::Readers;
 
@@ -67,6 +71,8 @@ struct Context {
     recorder: Recorder,
     template: Arc<SidecarTemplate>,
     stores: Arc<Stores>,
+    freshness: Freshness,
+    rollouts: Rollouts,
     identities: Store<IdentityObject>,
     policies: Store<PolicyObject>,
     pods: Store<PodMeta>,
@@ -80,6 +86,8 @@ struct Lead {
     recorder: Recorder,
     metrics: Metrics,
     template: Arc<SidecarTemplate>,
+    /// The metrics know it too.
+    freshness: Freshness,
     own: Own,
     reads_stores: bool,
 }
@@ -126,6 +134,7 @@ pub async fn run(
         ),
         client,
         leadership,
+        freshness: metrics.freshness().clone(),
         metrics,
         template,
     };
@@ -160,6 +169,7 @@ impl Lead {
                 () = self.work(scopes, shutdown) => true,
             };
             self.metrics.leads(false, []);
+            self.freshness.clear();
             if stopped {
                 return;
             }
@@ -261,10 +271,30 @@ impl Lead {
 
         let readers_queue = identity_queue.clone();
 
+        let ctx = Arc::new(Context {
+            client: self.client.clone(),
+            leadership: self.leadership.clone(),
+            recorder: self.recorder.clone(),
+            template: Arc::clone(&self.template),
+            stores: Arc::clone(stores),
+            freshness: self.freshness.clone(),
+            rollouts: Rollouts::new(
+                self.client.clone(),
+                self.leadership.clone(),
+                self.recorder.clone(),
+                self.metrics.clone(),
+            ),
+            identities: identities.clone(),
+            policies: policies.clone(),
+            pods,
+        });
         let forget = {
-            let stores = Arc::clone(stores);
+            let ctx = Arc::clone(&ctx);
             move |key: &ObjectRef<IdentityObject>| {
-                stores.release(key.namespace.as_deref().unwrap_or_default(), &key.name);
+                let namespace = key.namespace.as_deref().unwrap_or_default();
+                ctx.stores.release(namespace, &key.name);
+                ctx.freshness.forget(key);
+                ctx.rollouts.forget(key);
             }
         };
         let everything = watcher::Config::default();
@@ -304,16 +334,6 @@ impl Lead {
             feed::coalesce(count_requests, identity_queue, COUNT_PERIOD),
         );
 
-        let ctx = Arc::new(Context {
-            client: self.client.clone(),
-            leadership: self.leadership.clone(),
-            recorder: self.recorder.clone(),
-            template: Arc::clone(&self.template),
-            stores: Arc::clone(stores),
-            identities: identities.clone(),
-            policies: policies.clone(),
-            pods,
-        });
         let readers = (readers_queue, identities.clone());
         let metrics = self.metrics.clone();
         let scope = scope.to_string();
@@ -365,20 +385,11 @@ fn forget_managers<K: Resource>(object: &mut K) {
 }
 
 impl Context {
-    /// The pods of an identity and the outdated ones among them; nothing, as long as no pods could be listed.
-    fn count_pods(
-        &self,
-        namespace: &str,
-        identity: &str,
-        template: &str,
-    ) -> (Option<i32>, Option<i32>) {
-        if self.pods.wait_until_ready().now_or_never().is_none() {
-            return (None, None);
-        }
-        let pods = self
-            .pods
-            .state_filter(|pod| pod.metadata.namespace.as_deref() == Some(namespace));
-        let (bound, outdated) = pods::count(pods.iter().map(AsRef::as_ref), identity, template);
-        (Some(bound), Some(outdated))
+    /// The pods of an identity; `None` as long as no pods could be listed.
+    fn pods_of(&self, namespace: &str, identity: &str) -> Option<Vec<Arc<PodMeta>>> {
+        self.pods.wait_until_ready().now_or_never()?.ok()?;
+        Some(self.pods.state_filter(|pod| {
+            pod.metadata.namespace.as_deref() == Some(namespace) && pods::is_bound(pod, identity)
+        }))
     }
 }

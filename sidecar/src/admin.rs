@@ -1,4 +1,4 @@
-//! The admin listener: whether the process lives, whether it is ready, and its metrics. It knows no secret and takes no command.
+//! The admin listener: whether the process lives, whether it is ready, which bundle it uses, and its metrics. It tells no secret and takes no command.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -7,9 +7,14 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use postern_crds::control::BUNDLE_PATH;
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 
-use crate::metrics::Metrics;
+use crate::{metrics::Metrics, snapshot::Snapshot};
 
 /// Probes and a scraper or two.
 const MAX_CONNECTIONS: usize = 32;
@@ -18,6 +23,8 @@ const MAX_CONNECTIONS: usize = 32;
 pub(crate) struct Admin {
     /// Says whether a bundle is in use.
     pub(crate) is_ready: Box<dyn Fn() -> bool + Send + Sync>,
+    /// The bundle in use.
+    pub(crate) snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     /// The metrics.
     pub(crate) metrics: Arc<Metrics>,
     /// Brings those up to date that change with time alone.
@@ -78,10 +85,27 @@ impl Admin {
                     self.metrics.encode(),
                 )
             }
+            BUNDLE_PATH => self.bundle(),
             _ => response(
                 StatusCode::NOT_FOUND,
                 plain,
-                "there are /livez, /readyz and /metrics\n",
+                "there are /livez, /readyz, /bundle and /metrics\n",
+            ),
+        }
+    }
+
+    fn bundle(&self) -> Response<Full<Bytes>> {
+        match self.snapshots.borrow().as_deref() {
+            Some(snapshot) => response(
+                StatusCode::OK,
+                "application/json",
+                serde_json::to_vec(&snapshot.in_use())
+                    .expect("it has string keys only, so it always serialises"),
+            ),
+            None => response(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "text/plain; charset=utf-8",
+                "no bundle is loaded\n",
             ),
         }
     }

@@ -207,6 +207,7 @@ impl App {
             let ready = snapshots.clone();
             let is_ready = Box::new(move || !stopping.is_cancelled() && ready.borrow().is_some());
             let of_limits = Arc::clone(&metrics);
+            let told = snapshots.clone();
             let refresh = Box::new(move || {
                 if let Some(snapshot) = &*snapshots.borrow() {
                     let remaining = limits.remaining(snapshot.policy.limits(), Instant::now());
@@ -215,6 +216,7 @@ impl App {
             });
             let admin = Admin {
                 is_ready,
+                snapshots: told,
                 metrics,
                 refresh,
             };

@@ -84,6 +84,9 @@ pub(crate) enum Error {
     /// The credential could not be resolved.
     #[error("the credential has no secret")]
     CredentialMissing,
+    /// The source of the credential could not be read for too long.
+    #[error("the credential's secret is stale")]
+    SecretStale,
     /// The secret cannot be sent as the route wants it.
     #[error("the credential's secret cannot be sent as the route wants it")]
     CredentialUnusable,
@@ -154,6 +157,7 @@ impl Error {
             | Self::NoRule
             | Self::PolicyFailed { .. }
             | Self::CredentialMissing
+            | Self::SecretStale
             | Self::CredentialUnusable
             | Self::Trust(_)
             | Self::Unsendable(_)
@@ -198,6 +202,7 @@ impl Error {
             Self::BodyTooLarge { .. } => "body_too_large",
             Self::Limit(exceeded) => exceeded.reason(),
             Self::CredentialMissing => "credential_missing",
+            Self::SecretStale => "secret_stale",
             Self::CredentialUnusable => "credential_unusable",
             Self::Unsignable(error) => match error {
                 Unsignable::TooLong(_) => "body_too_large",
@@ -246,6 +251,7 @@ impl Error {
             // Worth one, but by a program that waits as long as it is told: the libraries' own tries only add to what is too much.
             | Self::Limit(_)
             | Self::CredentialMissing
+            | Self::SecretStale
             | Self::CredentialUnusable
             | Self::Unsignable(_)
             | Self::Trust(_)
@@ -337,6 +343,10 @@ impl Error {
             Self::CredentialMissing => format!(
                 "postern: the call is allowed, but credential {credential:?} of identity {identity} has no secret: its source does not exist, or \
                  does not consent. See `kubectl describe agentidentity`."
+            ),
+            Self::SecretStale => format!(
+                "postern: the call is allowed, but the secret of credential {credential:?} of identity {identity} is stale: its source could not be read for longer \
+                 than the identity's maxStaleness. Calls pass again as soon as it can be; `kubectl describe agentidentity` says what is wrong with it."
             ),
             Self::CredentialUnusable => format!(
                 "postern: the call is allowed, but the secret of credential {credential:?} of identity {identity} is empty or not of the kind that its \

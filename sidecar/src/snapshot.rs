@@ -1,16 +1,18 @@
 //! What the proxy knows at one moment: one bundle, compiled, immutable. A request takes one snapshot and keeps it to its end.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use postern_crds::{
     Bundle, Policy, Route, bundle,
     bundle::VersionedSecret,
+    control::BundleInUse,
     facts::Models,
     price::{Listed, Prices},
     route::{self, Injection},
 };
 
 use crate::{
+    clock::Utc,
     mask::Masks,
     proxy::canary::Canaries,
     scrub::{Daily, Needles, Secrets},
@@ -24,6 +26,10 @@ pub(crate) struct Snapshot {
     pub(crate) identity: String,
     /// The bundle's revision.
     pub(crate) revision: String,
+    /// The format that it was written in.
+    format: u32,
+    /// When it was compiled.
+    since: SystemTime,
     /// The policy.
     pub(crate) policy: Policy,
     /// What is masked in calls, if anything is.
@@ -47,6 +53,8 @@ pub(crate) struct Binding {
     pub(crate) route: Route,
     /// The secret, unless it could not be resolved.
     pub(crate) secret: Option<VersionedSecret>,
+    /// It is withheld because its source could not be read for too long.
+    pub(crate) is_stale: bool,
     /// The connections to its host, or why none can be trusted.
     pub(crate) origin: Result<Arc<Origin>, TrustError>,
     /// Where the token comes from that the secret buys, if it buys one.
@@ -55,6 +63,13 @@ pub(crate) struct Binding {
     pub(crate) needles: Option<Arc<Needles>>,
     /// The same where the secret signs for AWS: it changes from day to day.
     pub(crate) daily: Option<Daily>,
+}
+
+impl Binding {
+    /// Which version of its source the secret is, if there is one.
+    fn version(&self) -> Option<&str> {
+        self.secret.as_ref().map(|secret| secret.version.as_str())
+    }
 }
 
 impl Snapshot {
@@ -93,6 +108,7 @@ impl Snapshot {
             let mut binding = Binding {
                 index,
                 secret: bundle.secrets.remove(&route.credential),
+                is_stale: bundle.stale.contains(&route.credential),
                 origin,
                 token: None,
                 needles: None,
@@ -125,6 +141,8 @@ impl Snapshot {
         Ok(Self {
             identity: format!("{}/{}", bundle.namespace, bundle.identity),
             revision,
+            format: bundle.format,
+            since: SystemTime::now(),
             request_masks: Masks::of_requests(compiled.policy.request_masks()),
             masks: Masks::of_responses(compiled.policy.response_masks()),
             policy: compiled.policy,
@@ -139,6 +157,20 @@ impl Snapshot {
     pub(crate) fn identity_parts(&self) -> (&str, &str) {
         // Neither has a slash in it.
         self.identity.split_once('/').unwrap_or_default()
+    }
+
+    /// What the operator is told of it.
+    pub(crate) fn in_use(&self) -> BundleInUse {
+        let version = |binding: &Arc<Binding>| {
+            let version = binding.version()?.to_owned();
+            Some((binding.route.credential.clone(), version))
+        };
+        BundleInUse {
+            revision: self.revision.clone(),
+            format: self.format,
+            credentials: self.bindings.iter().filter_map(version).collect(),
+            loaded_at: Utc::at(self.since).rfc3339(),
+        }
     }
 
     /// The credential that a first path segment stands for: see [`route::find`].

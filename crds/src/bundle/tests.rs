@@ -25,6 +25,7 @@ fn bundle() -> Bundle {
         spec: serde_json::from_value(spec).unwrap(),
         policies: vec![serde_json::from_value(policy).unwrap()],
         secrets: BTreeMap::from([("openai".into(), secret(SECRET, "secret/7"))]),
+        stale: BTreeSet::new(),
         authorities: BTreeMap::new(),
     }
 }
@@ -341,4 +342,33 @@ fn a_revision_changes_with_everything_else() {
         change(&mut other);
         assert_ne!(other.revision(), bundle().revision(), "{index}");
     }
+}
+
+#[test]
+fn a_rotation_is_another_revision_on_the_same_terms() {
+    let before = bundle();
+    let mut rotated = bundle();
+    rotated
+        .secrets
+        .insert("openai".into(), secret("sk-other", "secret/8"));
+    assert_ne!(rotated.revision(), before.revision());
+    assert_eq!(rotated.terms(), before.terms());
+
+    let mut other = rotated.clone();
+    other.policies[0].generation += 1;
+    assert_ne!(other.terms(), before.terms());
+
+    let mut stale = before.clone();
+    stale.secrets.clear();
+    let missing = stale.revision();
+    stale.stale.insert("openai".into());
+    assert_ne!(stale.revision(), missing, "the sidecar answers otherwise");
+}
+
+#[test]
+fn max_staleness_needs_a_reader_that_knows_it() {
+    let mut bundle = bundle();
+    assert_eq!(format(&bundle.spec, &bundle.policies), 1);
+    bundle.spec.max_staleness = Some("1h".into());
+    assert_eq!(format(&bundle.spec, &bundle.policies), 5);
 }

@@ -1,19 +1,28 @@
 //! Keeps the bundle of one `AgentIdentity`: reads the world, plans, writes, sets the status, says when to come back.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{
     Api, ResourceExt as _,
     runtime::{controller::Action, reflector::ObjectRef},
 };
-use postern_crds::{AgentIdentity, AgentIdentityStatus, names::REFRESH_ANNOTATION};
+use postern_crds::{
+    AgentIdentity, AgentIdentityStatus, Bundle,
+    agent_identity::CredentialStatus,
+    bundle::VersionedSecret,
+    names::{CONTROLLER_MANAGER, REFRESH_ANNOTATION},
+};
 
 use super::{
     Context, Error, bundle_secret,
     conditions::{self, Finding},
-    events, interval,
+    events,
+    freshness::Moment,
+    interval,
     object::{Id, IdentityObject},
+    pods,
+    rollout::Delivery,
     status,
 };
 use crate::{
@@ -27,6 +36,7 @@ mod notices;
 mod plan;
 mod policies;
 
+use freshness::Learnt;
 use plan::{READY, World};
 
 /// Reconciles one identity.
@@ -86,13 +96,28 @@ pub(super) async fn reconcile(
             .ok()
             .and_then(|spec| spec.spec.refresh_interval.as_deref()),
     );
+    let found = Moment::now();
+    let now = Timestamp::now();
+    let before = AgentIdentityStatus {
+        // Another manager's: see `rollout`.
+        rotation: None,
+        ..object.status.read().cloned().unwrap_or_default()
+    };
+    let key = key(namespace, name);
     let answered = freshness::answered(&sources);
+    let told = &before.credentials;
+    let ages = ctx.freshness.heard(&key, uid, &answered, told, now);
+    let max_staleness = spec
+        .as_ref()
+        .ok()
+        .and_then(|spec| plan::max_staleness(spec.spec));
     let mut plan = plan::plan(World {
         namespace,
         name,
         spec,
         policies: &policies,
         sources,
+        ages: &ages,
         existing: &existing,
     });
 
@@ -134,10 +159,28 @@ pub(super) async fn reconcile(
     ctx.stores.give_back(new);
     ctx.stores.holds(namespace, name, &held);
 
+    let bundle = plan.write.as_ref().or(existing.bundle());
+    let pods = ctx.pods_of(namespace, name);
+    if let Some(bundle) = bundle {
+        ctx.freshness.bundled(&key, bundle);
+    }
+    if let (Some(revision), Some(pods)) = (&plan.revision, &pods) {
+        ctx.rollouts.follow(Delivery {
+            object: &object,
+            key,
+            uid,
+            revision,
+            changed: rotated(&before.credentials, bundle),
+            found,
+            told: object
+                .status
+                .read()
+                .and_then(|status| status.rotation.as_ref()),
+            pods,
+        });
+    }
     let template = sidecar::template_digest(&ctx.template, &routes);
-    let (bound, outdated) = ctx.count_pods(namespace, name, &template);
-    let before = object.status.read().cloned().unwrap_or_default();
-    let now = Timestamp::now();
+    let outdated = |pods: &Vec<_>| pods::outdated(pods.iter().map(Arc::as_ref), &template);
     let status = AgentIdentityStatus {
         observed_generation: object.metadata.generation,
         conditions: conditions::merge(
@@ -146,19 +189,26 @@ pub(super) async fn reconcile(
             object.metadata.generation,
             now,
         ),
-        bound_pods: bound,
-        outdated_pods: outdated,
+        bound_pods: pods.as_ref().map(|pods| number(pods.len())),
+        outdated_pods: pods.as_ref().map(|pods| number(outdated(pods))),
         bundle_revision: plan.revision.clone(),
         observed_refresh: object.annotations().get(REFRESH_ANNOTATION).cloned(),
         credentials: freshness::credentials(
             &before.credentials,
-            plan.write.as_ref().or(existing.bundle()),
-            &answered,
-            now,
+            bundle,
+            &Learnt {
+                answered: &answered,
+                ages: &ages,
+                failures: &plan.failures,
+                period,
+                max_staleness,
+                now,
+            },
         ),
+        rotation: None,
     };
     let identities = Api::<AgentIdentity>::namespaced(ctx.client.clone(), namespace);
-    let told = status::write(&identities, name, uid, &before, &status).await;
+    let told = status::write(&identities, CONTROLLER_MANAGER, name, uid, &before, &status).await;
     events::publish(
         &ctx.recorder,
         &*object,
@@ -171,14 +221,37 @@ pub(super) async fn reconcile(
         None => {
             let period = interval::jitter(if plan.soon { interval::SOON } else { period });
             let due = due.map(|due| due.max(interval::SOON));
-            Ok(Action::requeue(due.map_or(period, |due| due.min(period))))
+            // What must not be used any longer is taken out at that moment.
+            let times = due.into_iter().chain(plan.stale_in);
+            Ok(Action::requeue(times.fold(period, Duration::min)))
         }
     }
 }
 
+/// The credentials that have another value in `bundle` than the status `told`: an earlier leader may have written the bundle and come no further.
+fn rotated(told: &[CredentialStatus], bundle: Option<&Bundle>) -> BTreeSet<String> {
+    let secrets = bundle.iter().flat_map(|bundle| &bundle.secrets);
+    let is_other = |(name, secret): &(&String, &VersionedSecret)| {
+        let told = told.iter().find(|told| told.name == **name);
+        let version = told.and_then(|told| told.version.as_ref());
+        version.is_some_and(|version| *version != secret.version)
+    };
+    secrets
+        .filter(is_other)
+        .map(|(name, _)| name.clone())
+        .collect()
+}
+
+fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
 /// Says in the status that the reconcile ended with `error`. What else the status says stays.
 async fn report(ctx: &Context, object: &IdentityObject, owner: Id<'_>, error: Error) -> Error {
-    let before = object.status.read().cloned().unwrap_or_default();
+    let before = AgentIdentityStatus {
+        rotation: None,
+        ..object.status.read().cloned().unwrap_or_default()
+    };
     let finding = Finding::fails(READY, error.reason(), error.to_string());
     let status = AgentIdentityStatus {
         conditions: conditions::merge(
@@ -191,8 +264,15 @@ async fn report(ctx: &Context, object: &IdentityObject, owner: Id<'_>, error: Er
     };
     let identities = Api::<AgentIdentity>::namespaced(ctx.client.clone(), owner.namespace);
     if ctx.leadership.is_held()
-        && let Err(unwritten) =
-            status::write(&identities, owner.name, owner.uid, &before, &status).await
+        && let Err(unwritten) = status::write(
+            &identities,
+            CONTROLLER_MANAGER,
+            owner.name,
+            owner.uid,
+            &before,
+            &status,
+        )
+        .await
     {
         tracing::warn!(error = %unwritten, "the error could not be told in the status");
     }

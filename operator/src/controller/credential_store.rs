@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Client, runtime::controller::Action};
-use postern_crds::{CredentialStore, CredentialStoreStatus};
+use postern_crds::{CredentialStore, CredentialStoreStatus, names::CONTROLLER_MANAGER};
 
 use super::{
     Error,
@@ -62,7 +62,7 @@ pub(super) async fn reconcile(
         return Err(Error::NotLeading);
     }
     let stores = Api::<CredentialStore>::all(ctx.client.clone());
-    status::write(&stores, name, uid, &before, &status).await?;
+    status::write(&stores, CONTROLLER_MANAGER, name, uid, &before, &status).await?;
     Ok(Action::requeue(interval::jitter(next)))
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::{StreamExt as _, stream};
 use k8s_openapi::jiff::Timestamp;
 use kube::{Api, runtime::controller::Action};
-use postern_crds::{EgressPolicy, EgressPolicyStatus};
+use postern_crds::{EgressPolicy, EgressPolicyStatus, names::CONTROLLER_MANAGER};
 
 use super::{
     Context, Error, agent_identity, bundle_secret, conditions, events,
@@ -61,7 +61,7 @@ pub(super) async fn reconcile(
         return Err(Error::NotLeading);
     }
     let policies = Api::<EgressPolicy>::namespaced(ctx.client.clone(), namespace);
-    let told = status::write(&policies, name, uid, &before, &status).await;
+    let told = status::write(&policies, CONTROLLER_MANAGER, name, uid, &before, &status).await;
     events::publish(&ctx.recorder, &*object, notices(&before, &status)).await;
     told?;
     // Changes of the targets come by themselves. Coming back now and then finds a bundle that was edited by hand.

@@ -47,23 +47,21 @@ pub(crate) fn counted(pod: &PodMeta) -> Counted {
     }
 }
 
-/// The pods of `identity` among those of its namespace, and how many of them do not have `template`. Pods that are ending do not count.
-pub(crate) fn count<'a>(
-    pods: impl Iterator<Item = &'a PodMeta>,
-    identity: &str,
-    template: &str,
-) -> (i32, i32) {
-    let (mut bound, mut outdated) = (0, 0);
-    for pod in pods.map(counted) {
-        if pod.ending || pod.identity.as_deref() != Some(identity) {
-            continue;
-        }
-        bound += 1;
-        if pod.template.as_deref() != Some(template) {
-            outdated += 1;
-        }
-    }
-    (bound, outdated)
+/// Whether `pod` runs with `identity`. Pods that are ending do not count.
+pub(crate) fn is_bound(pod: &PodMeta, identity: &str) -> bool {
+    let Counted {
+        identity: own,
+        template: _,
+        ending,
+    } = counted(pod);
+    !ending && own.as_deref() == Some(identity)
+}
+
+/// How many of `pods` do not have `template`.
+pub(crate) fn outdated<'a>(pods: impl Iterator<Item = &'a PodMeta>, template: &str) -> usize {
+    pods.map(counted)
+        .filter(|pod| pod.template.as_deref() != Some(template))
+        .count()
 }
 
 #[cfg(test)]
@@ -97,8 +95,12 @@ mod tests {
             pod("a", "old", true),
             pod("b", "old", false),
         ];
-        assert_eq!(count(pods.iter(), "a", "new"), (2, 1));
-        assert_eq!(count(pods.iter(), "c", "new"), (0, 0));
+        let count = |identity: &str| {
+            let bound = pods.iter().filter(|pod| is_bound(pod, identity));
+            (bound.clone().count(), outdated(bound, "new"))
+        };
+        assert_eq!(count("a"), (2, 1));
+        assert_eq!(count("c"), (0, 0));
     }
 
     #[test]

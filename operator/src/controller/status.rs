@@ -6,16 +6,17 @@ use kube::{
     Api, Resource,
     api::{Patch, PatchParams},
 };
-use postern_crds::names::CONTROLLER_MANAGER;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
 
 use super::Error;
 use crate::kube_error;
 
-/// Makes `status` the status of that one of `objects` that has this `name` and `uid`, unless it was that `before`.
+/// Makes `status` what `manager` says in the status of that one of `objects` that has this `name` and `uid`, unless it was that `before`. What other managers
+/// say there stays.
 pub(crate) async fn write<K, S>(
     objects: &Api<K>,
+    manager: &str,
     name: &str,
     uid: &str,
     before: &S,
@@ -35,7 +36,7 @@ where
         "metadata": { "name": name, "uid": uid },
         "status": status,
     });
-    let params = PatchParams::apply(CONTROLLER_MANAGER).force();
+    let params = PatchParams::apply(manager).force();
     match objects
         .patch_status(name, &params, &Patch::Apply(patch))
         .await

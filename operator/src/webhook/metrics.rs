@@ -9,6 +9,7 @@ use prometheus_client::{
 };
 
 use super::validity::Validity;
+use crate::metrics::operator;
 
 /// What the webhook counts. A clone is another handle on the same numbers.
 #[derive(Clone, Debug)]
@@ -64,7 +65,7 @@ impl Metrics {
 
     /// Shows these very numbers in `registry`.
     pub(super) fn expose(self, registry: &mut Registry) {
-        let registry = registry.sub_registry_with_prefix("webhook");
+        let registry = operator(registry).sub_registry_with_prefix("webhook");
         registry.register(
             "admissions",
             "Pods that were asked about, by outcome (injected, complete, untouched, denied, failed) and reason",

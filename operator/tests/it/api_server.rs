@@ -30,6 +30,8 @@ pub(crate) struct ApiServer(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     objects: BTreeMap<Key, Value>,
+    /// The members of an object's status that a field manager applied last.
+    applied: BTreeMap<(Key, String), Vec<String>>,
     version: u64,
     watches: Vec<Watch>,
     /// Every request, as `GET secrets/agents/name`.
@@ -181,10 +183,16 @@ impl ApiServer {
         {
             return failure(fault.status, "the test wants it so");
         }
+        let manager = query.get("fieldManager").map_or("", String::as_str);
         match verb {
             "WATCH" => state.watch(&target, query.get("labelSelector")),
-            "LIST" => state.list(&target, query.get("labelSelector")),
-            _ => state.one(verb, &target, &body),
+            "LIST" => {
+                let accept = parts.headers.get("accept");
+                let accept = accept.and_then(|accept| accept.to_str().ok());
+                let is_whole = accept.is_none_or(|accept| !accept.contains("PartialObject"));
+                state.list(&target, query.get("labelSelector"), is_whole)
+            }
+            _ => state.one(verb, &target, &body, manager),
         }
     }
 }
@@ -258,6 +266,21 @@ impl State {
         object
     }
 
+    /// What a status is after `manager` applied `patch` to it: what it does not say any more is gone, what others said stays.
+    fn apply(&mut self, key: &Key, status: &Value, patch: &Value, manager: &str) -> Value {
+        let patch = patch.as_object().cloned().unwrap_or_default();
+        let mut status = status.as_object().cloned().unwrap_or_default();
+        let members = patch.keys().cloned().collect();
+        let applied = self
+            .applied
+            .insert((key.clone(), manager.to_owned()), members);
+        for member in applied.into_iter().flatten() {
+            status.remove(&member);
+        }
+        status.extend(patch);
+        status.into()
+    }
+
     fn tell(&mut self, event: &str, key: &Key, object: &Value) {
         let line = Bytes::from(format!(
             "{}\n",
@@ -286,7 +309,12 @@ impl State {
         Response::new(ResponseBody::new(StreamBody::new(frames)))
     }
 
-    fn list(&self, target: &Target, label: Option<&String>) -> Response<ResponseBody> {
+    fn list(
+        &self,
+        target: &Target,
+        label: Option<&String>,
+        is_whole: bool,
+    ) -> Response<ResponseBody> {
         let items: Vec<Value> = self
             .objects
             .iter()
@@ -295,7 +323,10 @@ impl State {
                     && target.namespace.as_ref().is_none_or(|ns| ns == namespace)
                     && selected(object, label)
             })
-            .map(|(key, object)| typed(&key.0, object))
+            .map(|(key, object)| match key.0.as_str() {
+                "pods" if is_whole => object.clone(),
+                resource => typed(resource, object),
+            })
             .collect();
         let version = self.version.to_string();
         success(
@@ -303,7 +334,13 @@ impl State {
         )
     }
 
-    fn one(&mut self, verb: &str, target: &Target, body: &[u8]) -> Response<ResponseBody> {
+    fn one(
+        &mut self,
+        verb: &str,
+        target: &Target,
+        body: &[u8],
+        manager: &str,
+    ) -> Response<ResponseBody> {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let name = target
             .name
@@ -332,7 +369,7 @@ impl State {
                 {
                     return failure(409, "it is another one");
                 }
-                let status = body["status"].clone();
+                let status = self.apply(&key, &before["status"], &body["status"], manager);
                 success(&self.store(&key, merged(before, &json!({ "status": status }), "status")))
             }
             ("PATCH", None) if target.subresource.is_none() => success(&self.store(&key, body)),
@@ -408,9 +445,13 @@ fn typed(resource: &str, object: &Value) -> Value {
     object
 }
 
-/// Only selectors that ask for a label's presence are known here.
+/// Only selectors that ask for one label, or one value of it, are known here.
 fn selected(object: &Value, label: Option<&String>) -> bool {
-    label.is_none_or(|label| !object["metadata"]["labels"][label].is_null())
+    let of = |label: &str| object["metadata"]["labels"][label].clone();
+    label.is_none_or(|label| match label.split_once("%3D") {
+        Some((label, value)) => of(label) == value,
+        None => !of(label).is_null(),
+    })
 }
 
 fn success(object: &Value) -> Response<ResponseBody> {

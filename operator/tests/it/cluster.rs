@@ -58,7 +58,7 @@ impl Controller {
         let Cli::Run(Role::Controller(args)) = Cli::try_parse_from(line).unwrap() else {
             panic!("the role is controller");
         };
-        let mut registry = Registry::with_prefix("postern_operator");
+        let mut registry = Registry::with_prefix("postern");
         let metrics = controller::Metrics::register(&mut registry);
         let readiness = Readiness::default();
         let shutdown = CancellationToken::new();

@@ -11,5 +11,7 @@ mod bundles;
 mod cluster;
 mod leadership;
 mod policies;
+mod rotation;
 mod sources;
+mod staleness;
 mod stores;

@@ -180,6 +180,7 @@ fn bundle(
         spec: identity.spec.clone(),
         policies,
         secrets,
+        stale: BTreeSet::new(),
         authorities,
     }
 }

@@ -1,6 +1,9 @@
 //! Which secrets and authorities a bundle gets, from what the sources say now and what they said last.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use postern_crds::{
     AgentIdentitySpec, Bundle, agent_identity::Credential, bundle::VersionedSecret,
@@ -15,24 +18,74 @@ pub(super) struct Resolved {
     pub(super) secrets: BTreeMap<String, VersionedSecret>,
     /// PEM authorities, by credential.
     pub(super) authorities: BTreeMap<String, String>,
+    /// The credentials that were not read for too long.
+    pub(super) stale: BTreeSet<String>,
+    /// When the next one will not have been.
+    pub(super) stale_in: Option<Duration>,
     /// What failed.
     pub(super) failures: Vec<FailedSource>,
+}
+
+/// How long what cannot be read stays in use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience<'a> {
+    /// `maxStaleness`, where there is one.
+    pub(super) max: Option<Duration>,
+    /// Since each source last gave something.
+    pub(super) ages: &'a BTreeMap<String, Duration>,
 }
 
 /// A source that gave nothing.
 #[derive(Debug)]
 pub(super) struct FailedSource {
+    /// Of which credential.
+    pub(super) credential: String,
     /// Why.
     pub(super) failure: Failure,
     /// For a condition: which credential, why, and what follows.
     pub(super) message: String,
+    /// It was not read for so long that its last value is out of use.
+    pub(super) is_stale: bool,
 }
 
-/// Takes what `sources` say. What a source withdraws is gone at once; what cannot be read keeps its last value, if it is of the same source.
+impl FailedSource {
+    /// A stable token for conditions and Events.
+    pub(super) fn reason(&self) -> &'static str {
+        if self.is_stale {
+            "SecretStale"
+        } else {
+            self.failure.reason()
+        }
+    }
+}
+
+/// What follows from a source that gave nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Consequence {
+    /// The last value stays in use.
+    Kept,
+    /// There is none, or none that may be used.
+    Denied,
+    /// It was kept for too long.
+    Stale,
+}
+
+impl Patience<'_> {
+    /// How long the last value of `credential` stays in use; `None` for ever. Nobody knowing when it was read is as good as too long ago.
+    fn left(self, credential: &str) -> Option<Duration> {
+        let max = self.max?;
+        let age = self.ages.get(credential).copied();
+        Some(age.map_or(Duration::ZERO, |age| max.saturating_sub(age)))
+    }
+}
+
+/// Takes what `sources` say. What a source withdraws is gone at once; what cannot be read keeps its last value, if it is of the same source, as long as
+/// `patience` lasts.
 pub(super) fn resolve(
     spec: &AgentIdentitySpec,
     sources: Sources,
     last: Option<&Bundle>,
+    patience: Patience<'_>,
 ) -> Resolved {
     let Sources {
         mut secrets,
@@ -72,13 +125,33 @@ pub(super) fn resolve(
                     .insert(name.clone(), same.unwrap_or(secret));
             }
             Err(failure) => {
-                let kept = last_secret.filter(|_| !failure.is_definitive());
+                let was_stale = last.is_some_and(|last| last.stale.contains(name))
+                    && last_spec.is_some_and(|before| before.source == credential.source);
+                let left = patience.left(name);
+                let consequence = if failure.is_definitive() {
+                    Consequence::Denied
+                } else if was_stale || (last_secret.is_some() && left == Some(Duration::ZERO)) {
+                    Consequence::Stale
+                } else if last_secret.is_some() {
+                    Consequence::Kept
+                } else {
+                    Consequence::Denied
+                };
+                match consequence {
+                    Consequence::Kept => {
+                        let kept = last_secret.map(|secret| (name.clone(), secret.clone()));
+                        resolved.secrets.extend(kept);
+                        let next = resolved.stale_in.into_iter().chain(left).min();
+                        resolved.stale_in = next;
+                    }
+                    Consequence::Stale => {
+                        resolved.stale.insert(name.clone());
+                    }
+                    Consequence::Denied => {}
+                }
                 resolved
                     .failures
-                    .push(failed(credential, failure, kept.is_some()));
-                resolved
-                    .secrets
-                    .extend(kept.map(|secret| (name.clone(), secret.clone())));
+                    .push(failed(spec, credential, failure, consequence));
             }
         }
 
@@ -92,9 +165,14 @@ pub(super) fn resolve(
             }
             Some(Err(failure)) => {
                 let kept = last_authority.filter(|_| !failure.is_definitive());
+                let consequence = match kept {
+                    Some(_) => Consequence::Kept,
+                    // Those of the public are not taken in their stead.
+                    None => Consequence::Denied,
+                };
                 resolved
                     .failures
-                    .push(failed(credential, failure, kept.is_some()));
+                    .push(failed(spec, credential, failure, consequence));
                 resolved
                     .authorities
                     .extend(kept.map(|pem| (name.clone(), pem.clone())));
@@ -104,15 +182,31 @@ pub(super) fn resolve(
     resolved
 }
 
-fn failed(credential: &Credential, failure: Failure, kept: bool) -> FailedSource {
-    let consequence = if kept {
-        "its last value stays in use"
-    } else {
-        // Without its own authorities too: those of the public are not taken in their stead.
-        "calls with it are denied"
+fn failed(
+    spec: &AgentIdentitySpec,
+    credential: &Credential,
+    failure: Failure,
+    consequence: Consequence,
+) -> FailedSource {
+    let max = spec.max_staleness.as_deref();
+    let follows = match (consequence, max) {
+        (Consequence::Kept, None) => "its last value stays in use".to_owned(),
+        // Not how long it was so far: a message that changes with time alone would be written again and again.
+        (Consequence::Kept, Some(max)) => {
+            format!("its last value stays in use, but not for longer than maxStaleness: {max}")
+        }
+        (Consequence::Denied, _) => "calls with it are denied".to_owned(),
+        (Consequence::Stale, max) => {
+            let max = max.map(|max| format!(": {max}")).unwrap_or_default();
+            format!(
+                "for longer than maxStaleness{max}; calls with it are denied until it can be read"
+            )
+        }
     };
     FailedSource {
-        message: format!("credential {}: {failure} ({consequence})", credential.name),
+        credential: credential.name.clone(),
+        message: format!("credential {}: {failure} ({follows})", credential.name),
+        is_stale: consequence == Consequence::Stale,
         failure,
     }
 }

@@ -54,7 +54,7 @@ fn credentials(before: &[Condition], plan: &Plan, finding: &Finding) -> Vec<Noti
     let news = plan.failures.iter().filter(|failed| !told(&failed.message));
     news.map(|failed| {
         let notice = Notice::warning(
-            failed.failure.reason(),
+            failed.reason(),
             "ResolveCredentials",
             failed.message.clone(),
         );

@@ -1,15 +1,15 @@
 //! What one reconcile of an `AgentIdentity` should do, as a pure function of what was read.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use postern_crds::{
-    AgentIdentitySpec, Bundle, Violation, bundle,
+    AgentIdentitySpec, Bundle, Violation, bundle, interval,
     route::{self, Route},
     violation,
 };
 
 use super::{
-    credentials::{self, FailedSource},
+    credentials::{self, FailedSource, Patience},
     policies,
 };
 use crate::{
@@ -51,6 +51,8 @@ pub(super) struct World<'a> {
     pub(super) policies: &'a [Arc<PolicyObject>],
     /// What the sources of the spec in force say.
     pub(super) sources: Sources,
+    /// Since the source of each credential last gave it.
+    pub(super) ages: &'a BTreeMap<String, Duration>,
     /// What is in the cluster under the bundle's name.
     pub(super) existing: &'a Existing,
 }
@@ -66,6 +68,8 @@ pub(super) struct Plan {
     pub(super) findings: Vec<Finding>,
     /// Sources that gave nothing, for Events.
     pub(super) failures: Vec<FailedSource>,
+    /// When a value that cannot be read will have been kept for too long.
+    pub(super) stale_in: Option<Duration>,
     /// A Secret that is in the way is about to be collected: look again soon.
     pub(super) soon: bool,
 }
@@ -118,6 +122,11 @@ pub(super) fn spec_in_force<'a>(
     }
 }
 
+/// For how long a value that cannot be read stays in use; `None` for ever.
+pub(super) fn max_staleness(spec: &AgentIdentitySpec) -> Option<Duration> {
+    spec.max_staleness.as_deref().and_then(interval::parse)
+}
+
 /// Decides what to do about `world`.
 pub(super) fn plan(world: World<'_>) -> Plan {
     let World {
@@ -126,6 +135,7 @@ pub(super) fn plan(world: World<'_>) -> Plan {
         spec,
         policies,
         sources,
+        ages,
         existing,
     } = world;
     let last = existing.bundle();
@@ -135,7 +145,11 @@ pub(super) fn plan(world: World<'_>) -> Plan {
     };
 
     let chosen = policies::choose(name, &in_force, policies, last);
-    let resolved = credentials::resolve(in_force.spec, sources, last);
+    let patience = Patience {
+        max: max_staleness(in_force.spec),
+        ages,
+    };
+    let resolved = credentials::resolve(in_force.spec, sources, last, patience);
     let format = bundle::format(in_force.spec, &chosen.policies);
     let bundle = Bundle {
         format,
@@ -145,6 +159,7 @@ pub(super) fn plan(world: World<'_>) -> Plan {
         spec: in_force.spec.clone(),
         policies: chosen.policies,
         secrets: resolved.secrets,
+        stale: resolved.stale,
         authorities: resolved.authorities,
     };
 
@@ -181,6 +196,7 @@ pub(super) fn plan(world: World<'_>) -> Plan {
         write: target.filter(|target| !existing.is_already(target)),
         findings: vec![ready, credentials, policies],
         failures: resolved.failures,
+        stale_in: resolved.stale_in,
         soon: matches!(existing, Existing::Foreign { left_over: true }),
     }
 }
@@ -201,6 +217,7 @@ fn without_spec(refused: &str, last: Option<&Bundle>) -> Plan {
             Finding::unknown(POLICIES_ACCEPTED, "SpecInvalid", waits),
         ],
         failures: Vec::new(),
+        stale_in: None,
         soon: false,
     }
 }
@@ -211,6 +228,7 @@ fn without_withdrawn(last: &Bundle, wanted: &Bundle) -> Bundle {
     bundle
         .secrets
         .retain(|credential, _| wanted.secrets.contains_key(credential));
+    bundle.stale.clone_from(&wanted.stale);
     bundle
 }
 
@@ -255,11 +273,7 @@ fn credentials_finding(bundle: &Bundle, failures: &[FailedSource]) -> Finding {
                 .iter()
                 .map(|failed| failed.message.as_str())
                 .collect();
-            Finding::fails(
-                CREDENTIALS_RESOLVED,
-                first.failure.reason(),
-                messages.join("; "),
-            )
+            Finding::fails(CREDENTIALS_RESOLVED, first.reason(), messages.join("; "))
         }
     }
 }

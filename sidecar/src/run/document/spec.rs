@@ -17,15 +17,18 @@ pub(super) fn identity(
         let mut found = route::compile(namespace, name, spec)
             .err()
             .unwrap_or_default();
-        if spec
-            .refresh_interval
-            .as_deref()
-            .is_some_and(|text| interval::parse(text).is_none())
-        {
-            found.push(Violation::new(
-                "spec.refreshInterval",
-                "use a number and a unit, as in 30s, 5m or 1h",
-            ));
+        let durations = [
+            ("spec.refreshInterval", &spec.refresh_interval),
+            ("spec.maxStaleness", &spec.max_staleness),
+        ];
+        for (member, text) in durations {
+            if text
+                .as_deref()
+                .is_some_and(|text| interval::parse(text).is_none())
+            {
+                let message = "use a number and a unit, as in 30s, 5m or 1h";
+                found.push(Violation::new(member, message));
+            }
         }
         found
     })

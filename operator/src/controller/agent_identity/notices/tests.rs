@@ -19,6 +19,8 @@ fn failure(name: &str) -> FailedSource {
         key: "k".into(),
     });
     FailedSource {
+        credential: "openai".to_owned(),
+        is_stale: false,
         message: format!("credential {name} of {IDENTITY} is missing"),
         failure: Failure::NotFound(place),
     }
@@ -44,6 +46,7 @@ fn plan(failures: &[&str]) -> Plan {
         revision: None,
         findings: vec![ready, credentials],
         failures,
+        stale_in: None,
         soon: false,
     }
 }

@@ -46,6 +46,7 @@ impl Cluster {
                 origins: self.origins.clone(),
                 ..Sources::default()
             },
+            ages: &BTreeMap::new(),
             existing: &self.existing,
         })
     }

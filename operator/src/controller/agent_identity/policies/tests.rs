@@ -43,6 +43,7 @@ impl Case {
             spec,
             policies: policies.collect(),
             secrets: [].into(),
+            stale: [].into(),
             authorities: [].into(),
         });
         self
