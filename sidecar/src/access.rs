@@ -22,7 +22,7 @@ use tokio_util::task::TaskTracker;
 use crate::{
     body::BodyError,
     error::Error,
-    metrics::{LimitLabel, Metrics, RouteLabel},
+    metrics::{LimitLabel, Metrics, RetryLabels, RouteLabel},
     snapshot::{Binding, Snapshot},
 };
 
@@ -326,6 +326,29 @@ impl Entry {
     /// It is about to be sent to the upstream.
     pub(crate) fn calling_upstream(&mut self) {
         self.upstream_started = Some(Instant::now());
+    }
+
+    /// It was sent a second time, with a newer secret; `error` says why that came to no answer.
+    pub(crate) fn sent_again(&self, error: Option<&Error>) {
+        let labels = RetryLabels {
+            route: self.route_label(),
+            outcome: if error.is_none() {
+                "answered"
+            } else {
+                "failed"
+            },
+        };
+        self.log
+            .metrics
+            .rotation_retries
+            .get_or_create(&labels)
+            .inc();
+        let (credential, reason) = (&labels.route, error.map(Error::reason));
+        tracing::info!(
+            credential,
+            reason,
+            "a call that was refused with a rotated secret was sent again with the newer one"
+        );
     }
 
     /// It ends with an answer of ours.

@@ -45,6 +45,15 @@ pub(crate) struct AccessTokenLabels {
     pub(crate) outcome: &'static str,
 }
 
+/// Calls that were sent a second time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct RetryLabels {
+    /// The credential.
+    pub(crate) route: String,
+    /// `answered`, whatever the answer was, or `failed`.
+    pub(crate) outcome: &'static str,
+}
+
 /// Calls that were denied, or would have been.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct DenialLabels {
@@ -126,6 +135,7 @@ pub(crate) struct Metrics {
     pub(crate) upstream_first_byte: Histograms,
     pub(crate) upstream_connects: Family<RouteLabel, Counter>,
     pub(crate) access_tokens: Family<AccessTokenLabels, Counter>,
+    pub(crate) rotation_retries: Family<RetryLabels, Counter>,
     pub(crate) canaries: Family<RouteLabel, Counter>,
     pub(crate) secret_echoes: Family<RouteLabel, Counter>,
     pub(crate) request_masked: Family<MaskLabels, Counter>,
@@ -169,6 +179,7 @@ impl Metrics {
             upstream_first_byte: Family::new_with_constructor(histogram),
             upstream_connects: Family::default(),
             access_tokens: Family::default(),
+            rotation_retries: Family::default(),
             canaries: Family::default(),
             secret_echoes: Family::default(),
             request_masked: Family::default(),
@@ -221,6 +232,11 @@ impl Metrics {
             "access_token_requests",
             "Access tokens that were asked for, as OAuth 2.0 has them",
             metrics.access_tokens.clone(),
+        );
+        registry.register(
+            "rotation_retries",
+            "Calls that were refused with a rotated secret and sent again with the newer one",
+            metrics.rotation_retries.clone(),
         );
         registry.register(
             "placeholders_misplaced",

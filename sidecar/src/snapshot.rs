@@ -26,6 +26,8 @@ pub(crate) struct Snapshot {
     pub(crate) identity: String,
     /// The bundle's revision.
     pub(crate) revision: String,
+    /// All of the bundle but its secrets, as a digest.
+    terms: String,
     /// The format that it was written in.
     format: u32,
     /// When it was compiled.
@@ -83,7 +85,7 @@ impl Snapshot {
         upstreams: &Upstreams,
         tokens: &token::Sources,
     ) -> Result<Self, bundle::Error> {
-        let revision = bundle.revision();
+        let (revision, terms) = (bundle.revision(), bundle.terms());
         let compiled = bundle.compile()?;
         let canaries = Canaries::new(&bundle.namespace, &bundle.identity, &compiled.routes);
         let wants_authority = |name: &str| {
@@ -141,6 +143,7 @@ impl Snapshot {
         Ok(Self {
             identity: format!("{}/{}", bundle.namespace, bundle.identity),
             revision,
+            terms,
             format: bundle.format,
             since: SystemTime::now(),
             request_masks: Masks::of_requests(compiled.policy.request_masks()),
@@ -171,6 +174,20 @@ impl Snapshot {
             credentials: self.bindings.iter().filter_map(version).collect(),
             loaded_at: Utc::at(self.since).rfc3339(),
         }
+    }
+
+    /// What stands in `newer` in the place of `binding`, if that has another secret and nothing else in `newer` is other than here: what was decided about a
+    /// call by this snapshot is then true of that one.
+    pub(crate) fn rotated<'a>(
+        &self,
+        newer: &'a Self,
+        binding: &Binding,
+    ) -> Option<&'a Arc<Binding>> {
+        if newer.terms != self.terms {
+            return None;
+        }
+        let other = newer.bindings.get(binding.index)?;
+        (other.version() != binding.version()).then_some(other)
     }
 
     /// The credential that a first path segment stands for: see [`route::find`].

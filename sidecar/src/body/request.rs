@@ -54,6 +54,15 @@ impl CallerBody {
         Ok(Self::Read(joined(parts, length)))
     }
 
+    /// The same body once more, if all of it is held: the bytes are shared.
+    pub(crate) fn held(&self) -> Option<Self> {
+        match self {
+            Self::Read(bytes) => Some(Self::Read(bytes.clone())),
+            Self::Unread(rest) if rest.is_end_stream() => Some(Self::Read(Bytes::new())),
+            Self::Unread(_) | Self::Begun(..) => None,
+        }
+    }
+
     /// All of the body, for a credential that depends on it. Trailers are dropped: no API that wants a signature has any.
     ///
     /// # Errors

@@ -13,6 +13,7 @@ mod limits;
 mod mask;
 mod mask_request;
 mod process;
+mod rotation;
 mod scrub;
 mod secrecy;
 mod smuggling;

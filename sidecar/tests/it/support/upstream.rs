@@ -25,7 +25,7 @@ use rustls::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -118,6 +118,7 @@ pub(crate) struct Upstream {
     seen: Arc<Mutex<Vec<Seen>>>,
     connections: Arc<AtomicUsize>,
     retiring: Arc<Notify>,
+    is_held: watch::Sender<bool>,
 }
 
 impl Upstream {
@@ -145,6 +146,7 @@ impl Upstream {
             seen: Arc::default(),
             connections: Arc::default(),
             retiring: Arc::default(),
+            is_held: watch::Sender::new(false),
         };
         let handler: Arc<Handler> = Arc::new(handler);
         let this = upstream.clone();
@@ -195,6 +197,8 @@ impl Upstream {
                     body: body.clone(),
                     trailers,
                 });
+                let mut is_held = this.is_held.subscribe();
+                let _ = is_held.wait_for(|is_held| !is_held).await;
                 Ok(handler(&parts, &body))
             }
         });
@@ -216,6 +220,11 @@ impl Upstream {
                 .serve_connection(io, service)
                 .await
         };
+    }
+
+    /// Keeps requests waiting for their answers, or lets them go on.
+    pub(crate) fn hold(&self, is_held: bool) {
+        self.is_held.send_replace(is_held);
     }
 
     /// Tells the callers on all HTTP/2 connections to go elsewhere with new requests, and lets the running ones end.
