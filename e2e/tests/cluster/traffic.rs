@@ -10,6 +10,16 @@ use crate::support::{
 
 mod vendors;
 
+/// The calls of `e2e/programs/traffic.*` that fail at the provider.
+const MEANT_TO_FAIL: [&str; 6] = [
+    "openai.busy",
+    "openai.broken",
+    "openai.break_off",
+    "anthropic.busy",
+    "anthropic.broken",
+    "anthropic.break_off",
+];
+
 /// The lines that a program printed, one a call.
 fn lines(printed: &str) -> Vec<Value> {
     printed
@@ -47,11 +57,40 @@ fn placeholders(requests: &[Received]) -> Vec<&str> {
         .collect()
 }
 
+/// Runs the pod `straight`, whose program has keys of its own, and the pod `through`, whose program has none. Both must see the same of
+/// `calls` calls, which is a result but for the calls `failing`.
+fn both(
+    agents: &Agents,
+    straight: &Value,
+    through: &Value,
+    calls: usize,
+    failing: &[&str],
+) -> Result<()> {
+    create(&agents.namespace, straight)?;
+    create(&agents.namespace, through)?;
+    let (straight, through) = (run(agents, straight)?, run(agents, through)?);
+
+    assert_eq!(straight.len(), calls, "{straight:#?}");
+    for (straight, through) in straight.iter().zip(&through) {
+        assert_eq!(straight, through);
+        let came = ["result", "error"].map(|of| !through[of].is_null());
+        assert!(came[0] != came[1], "a call that shows nothing: {through}");
+    }
+    assert_eq!(straight.len(), through.len());
+    let failed: Vec<&str> = through
+        .iter()
+        .filter(|line| !line["error"].is_null())
+        .filter_map(|line| line["call"].as_str())
+        .collect();
+    assert_eq!(failed, failing, "{through:#?}");
+    Ok(())
+}
+
 /// Runs a program straight at the provider with the keys, and through the sidecar without them.
-fn same_result(purpose: &str, image: &str, command: &[&str], expected: usize) -> Result<()> {
+fn same_result(purpose: &str, image: &str, command: &[&str], calls: usize) -> Result<()> {
     let agents = Agents::create(purpose)?;
     let through = pod("through", image, command);
-    same_result_in(&agents, &through, image, command, expected)
+    same_result_in(&agents, &through, image, command, calls)
 }
 
 /// Runs a program straight at the provider with the keys, and in the pod `through`, which has another way to it.
@@ -60,31 +99,15 @@ fn same_result_in(
     through: &Value,
     image: &str,
     command: &[&str],
-    expected: usize,
+    calls: usize,
 ) -> Result<()> {
     let straight = direct(pod("direct", image, command), agents);
-    create(&agents.namespace, &straight)?;
-    create(&agents.namespace, through)?;
-    let (straight, through) = (run(agents, &straight)?, run(agents, through)?);
-
-    assert_eq!(straight.len(), expected, "{straight:#?}");
-    for (straight, through) in straight.iter().zip(&through) {
-        assert_eq!(straight, through);
-    }
-    assert_eq!(straight.len(), through.len());
-    let failed: Vec<&str> = through
-        .iter()
-        .filter(|line| !line["error"].is_null())
-        .filter_map(|line| line["call"].as_str())
-        .collect();
-    let meant = ["busy", "broken", "break_off"];
-    let meant = ["openai", "anthropic"].map(|vendor| meant.map(|call| format!("{vendor}.{call}")));
-    assert_eq!(failed, meant.concat(), "{through:#?}");
+    both(agents, &straight, through, calls, &MEANT_TO_FAIL)?;
 
     // Each call arrived twice with the real key: once from either pod, and no call was made again.
     let arrived =
         agents.received(&agents.openai)?.len() + agents.received(&agents.anthropic)?.len();
-    assert_eq!(arrived, 2 * expected);
+    assert_eq!(arrived, 2 * calls);
     // And none arrived with a placeholder, whoever made it.
     let all = ground()?.provider.received(WHOLE_RUN)?;
     assert_eq!(placeholders(&all), [""; 0]);

@@ -6,8 +6,8 @@ use anyhow::Result;
 use postern_e2e::provider::Received;
 use serde_json::{Value, json};
 
-use super::{placeholders, run};
-use crate::support::{Agents, WHOLE_RUN, create, direct, ground, pod, random, secret};
+use super::{both, placeholders};
+use crate::support::{Agents, WHOLE_RUN, direct, ground, pod, random, secret};
 
 /// The credentials of `vendors.yaml` whose secret is the very text that a request carries.
 const PLAIN: [&str; 5] = ["openai", "gemini", "mistral", "ollama", "chroma"];
@@ -96,8 +96,7 @@ fn line(Received { method, path, .. }: &Received) -> String {
 
 /// Runs a program straight at all vendors with keys of its own, and through the sidecar without any.
 ///
-/// Both must see the same, which is a result but for the calls `failing`, and both must have called `called` and nobody else, by the
-/// same requests in the same order.
+/// As [`both`] says; and both must have called `called` and nobody else, by the same requests in the same order.
 fn same_result(
     purpose: &str,
     image: &str,
@@ -137,21 +136,7 @@ fn same_result(
         {"name": "CHROMA_URL", "value": "http://127.0.0.1:14080/chroma"},
         {"name": "CHROMA_TOKEN", "value": "none"},
     ]);
-    create(&agents.namespace, &straight)?;
-    create(&agents.namespace, &through)?;
-    let (straight, through) = (run(&agents, &straight)?, run(&agents, &through)?);
-
-    assert_eq!(straight.len(), calls, "{straight:#?}");
-    for (straight, through) in straight.iter().zip(&through) {
-        assert_eq!(straight, through);
-    }
-    assert_eq!(straight.len(), through.len());
-    let failed: Vec<&str> = through
-        .iter()
-        .filter(|line| !line["error"].is_null())
-        .filter_map(|line| line["call"].as_str())
-        .collect();
-    assert_eq!(failed, failing, "{through:#?}");
+    both(&agents, &straight, &through, calls, failing)?;
 
     let arrived = ground()?.provider.received(WHOLE_RUN)?;
     let requests = held.requests(&arrived);
