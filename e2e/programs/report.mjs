@@ -1,4 +1,24 @@
-// What the programs of the cluster tests share, as report.py does: what a program reads of an answer, and one JSON line a call.
+// What the programs of the cluster tests share, as report.py does: what they ask, what a program reads of an answer, and one JSON line a call.
+import { tool } from "@langchain/core/tools";
+
+// What the mock provider has an answer for: e2e/images/provider/fixtures.json.
+export const ANSWER = "What is the capital of France?";
+export const STREAM = "Count to five.";
+export const TOOL = "What is the weather in Paris?";
+
+export const weather = tool(({ city }) => `sunny in ${city}`, {
+  name: "weather",
+  description: "The weather in a city.",
+  schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
+});
+
+export const joke = {
+  title: "Joke",
+  description: "A joke.",
+  type: "object",
+  properties: { setup: { type: "string" }, punchline: { type: "string" } },
+  required: ["setup", "punchline"],
+};
 
 // What a message says, without the provider's random ids.
 const contentOf = ({ content }) =>

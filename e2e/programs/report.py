@@ -1,7 +1,29 @@
-"""What the programs of the cluster tests share: what a program reads of an answer, and one JSON line a call."""
+"""What the programs of the cluster tests share: what they ask, what a program reads of an answer, and one JSON line a call."""
 
 import asyncio
 import json
+
+from langchain_core.tools import tool
+
+# What the mock provider has an answer for: e2e/images/provider/fixtures.json.
+ANSWER = "What is the capital of France?"
+STREAM = "Count to five."
+TOOL = "What is the weather in Paris?"
+
+
+@tool
+def weather(city: str) -> str:
+    """The weather in a city."""
+    return f"sunny in {city}"
+
+
+JOKE = {
+    "title": "Joke",
+    "description": "A joke.",
+    "type": "object",
+    "properties": {"setup": {"type": "string"}, "punchline": {"type": "string"}},
+    "required": ["setup", "punchline"],
+}
 
 
 def content(message):

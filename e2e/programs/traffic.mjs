@@ -1,18 +1,7 @@
 // The calls of traffic.py, as LangChain for JavaScript makes them; prints one JSON line a call.
 import { ChatAnthropic } from "@langchain/anthropic";
-import { tool } from "@langchain/core/tools";
 import { ChatOpenAI, OpenAIEmbeddings } from "@langchain/openai";
-import { joined, report, shown } from "./report.mjs";
-
-const ANSWER = "What is the capital of France?";
-const STREAM = "Count to five.";
-const TOOL = "What is the weather in Paris?";
-
-const weather = tool(({ city }) => `sunny in ${city}`, {
-  name: "weather",
-  description: "The weather in a city.",
-  schema: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
-});
+import { ANSWER, STREAM, TOOL, joined, joke, report, shown, weather } from "./report.mjs";
 
 const calls = [];
 for (const [name, model] of [
@@ -24,6 +13,8 @@ for (const [name, model] of [
   calls.push([`${name}.stream`, async () => joined(await model.stream(STREAM))]);
   calls.push([`${name}.tools`, async () => shown(await tools.invoke(TOOL))]);
   calls.push([`${name}.tools.stream`, async () => joined(await tools.stream(TOOL))]);
+  const structured = model.withStructuredOutput(joke, { name: "Joke" });
+  calls.push([`${name}.structured`, () => structured.invoke("Tell me a joke.")]);
   calls.push([`${name}.busy`, async () => shown(await model.invoke("Be busy."))]);
   calls.push([`${name}.broken`, async () => shown(await model.invoke("Be broken."))]);
   calls.push([`${name}.break_off`, async () => joined(await model.stream("Break off."))]);

@@ -5,20 +5,8 @@ What fails at the provider is among the calls: a program must see the same failu
 """
 
 from langchain_anthropic import ChatAnthropic
-from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
-from report import collected, joined, report, shown, waited
-
-
-@tool
-def weather(city: str) -> str:
-    """The weather in a city."""
-    return f"sunny in {city}"
-
-
-ANSWER = "What is the capital of France?"
-STREAM = "Count to five."
-TOOL = "What is the weather in Paris?"
+from report import ANSWER, JOKE, STREAM, TOOL, collected, joined, report, shown, waited, weather
 
 
 def calls():
@@ -35,6 +23,8 @@ def calls():
         yield f"{name}.astream", lambda model=model: joined(waited(collected(model.astream(STREAM))))
         yield f"{name}.tools", lambda tools=tools: shown(tools.invoke(TOOL))
         yield f"{name}.tools.stream", lambda tools=tools: joined(list(tools.stream(TOOL)))
+        joke = model.with_structured_output(JOKE)
+        yield f"{name}.structured", lambda joke=joke: joke.invoke("Tell me a joke.")
         yield f"{name}.busy", lambda model=model: shown(model.invoke("Be busy."))
         yield f"{name}.broken", lambda model=model: shown(model.invoke("Be broken."))
         yield f"{name}.break_off", lambda model=model: joined(list(model.stream("Break off.")))

@@ -1,8 +1,9 @@
 // Serves what plays the providers as a provider is served: over TLS with HTTP/1.1 and HTTP/2, and says what it was sent.
 //
 // The host that a caller asks for decides who answers: aimock, a mock of many providers; a real Chroma for `chroma.…`; ministack, a mock of
-// AWS, for `bedrock-runtime.…`. Each request is one line of JSON on standard output: protocol, method, path, every header (keys too, which
-// aimock's own journal hides), and the status of the answer, or `"aborted": true` where it did not come to its end.
+// AWS, for `bedrock-runtime.…`, which asks aimock what to say, tools included, and says it in Bedrock's words. Each request is one line of JSON
+// on standard output: protocol, method, path, every header (keys too, which aimock's own journal hides), and the status of the answer, or
+// `"aborted": true` where it did not come to its end.
 // Arguments go to aimock (`--latency 50`, `--chaos-disconnect 1`, …); AIMOCK_API_KEYS makes it refuse all other keys.
 //
 // A key that is the body of POST /__provider/revoke is answered with 401 from then on.
@@ -94,7 +95,8 @@ function healthy({ port, health }) {
 
 async function start(provider) {
   const [program, ...options] = provider.command;
-  const env = { ...process.env, PYTHONPATH: "/app/site-packages", GATEWAY_PORT: "4030", HOME: "/tmp" };
+  const ministack = { GATEWAY_PORT: "4030", MINISTACK_BEDROCK_PROXY_URL: `http://${LOCAL}:4010` };
+  const env = { ...process.env, ...ministack, PYTHONPATH: "/app/site-packages", HOME: "/tmp" };
   // Standard output is for the record alone.
   provider.process = spawn(program, options, { stdio: ["ignore", 2, 2], env });
   provider.process.on("exit", (code) => process.exit(code ?? 1));

@@ -115,7 +115,9 @@ pub fn node_modules(cache: &Cache, name: &str, why: &str, from: &Path) -> Result
             }
             let mut npm = Command::new("npm");
             // No package gets to run its scripts as root on this machine.
-            npm.args(["ci", "--omit=dev", "--ignore-scripts"])
+            npm.args(["ci", "--omit=dev", "--omit=optional", "--ignore-scripts"])
+                // A file names what is wanted of its packages' peers: LangChain's community has dozens, browsers among them.
+                .arg("--legacy-peer-deps")
                 .current_dir(path);
             run::logged(&mut npm, &cache.path("log/npm.log"))
         })
