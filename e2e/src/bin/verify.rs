@@ -154,6 +154,19 @@ const CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "clients",
+        why: "what the official SDKs of OpenAI and Anthropic read of masked answers",
+        needs_cluster: false,
+        commands: |_| {
+            Ok(vec![test(&[
+                "--package",
+                "postern-e2e",
+                "--test",
+                "clients",
+            ])])
+        },
+    },
+    Check {
         name: "cluster",
         why: "a real API server, kubelet and LangChain",
         needs_cluster: true,
