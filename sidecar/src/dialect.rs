@@ -30,7 +30,7 @@ mod openai;
 mod pinecone;
 mod plain;
 mod qdrant;
-mod query;
+pub(crate) mod query;
 mod store;
 mod tools;
 mod weaviate;

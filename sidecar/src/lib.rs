@@ -9,6 +9,8 @@ pub mod app;
 #[doc(hidden)]
 pub mod bench;
 pub mod config;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod policy_command;
 pub mod process;
 pub mod run;

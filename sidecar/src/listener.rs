@@ -15,7 +15,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{metrics::Metrics, proxy::Proxy};
 
-mod framing;
+pub(crate) mod framing;
 mod gate;
 
 pub(crate) use framing::HeadError;

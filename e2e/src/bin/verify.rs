@@ -167,6 +167,24 @@ const CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "fuzz",
+        why: "no parser breaks within some seconds of looking for it",
+        needs_cluster: false,
+        commands: |_| {
+            Ok(vec![cargo(&[
+                "run",
+                "--locked",
+                "--quiet",
+                "--package",
+                "postern-e2e",
+                "--bin",
+                "fuzz",
+                "--",
+                "--seconds=4",
+            ])])
+        },
+    },
+    Check {
         name: "cluster",
         why: "a real API server, kubelet and LangChain",
         needs_cluster: true,

@@ -33,7 +33,7 @@ pub(super) fn models(query: Option<&str>, draft: &mut Draft) -> Result<(), Unrea
 ///
 /// # Errors
 /// [`Unreadable::Query`].
-pub(super) fn decode(text: &str) -> Result<String, Unreadable> {
+pub(crate) fn decode(text: &str) -> Result<String, Unreadable> {
     let bytes = text.as_bytes();
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut at = 0;

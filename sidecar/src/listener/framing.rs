@@ -62,13 +62,13 @@ enum State {
 
 /// Follows one direction of a connection.
 #[derive(Debug)]
-pub(super) struct Framing {
+pub(crate) struct Framing {
     state: State,
 }
 
 /// What to do with the bytes at hand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// The first so many are part of a message that was begun.
     Pass(usize),
     /// The first so many are a whole head.
@@ -85,7 +85,7 @@ pub(super) enum Step {
 
 impl Framing {
     /// At the beginning of a connection.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { state: State::Head }
     }
 
@@ -114,7 +114,7 @@ impl Framing {
     }
 
     /// Looks at `bytes`, which begin where the last step ended.
-    pub(super) fn step(&mut self, bytes: &[u8]) -> Step {
+    pub(crate) fn step(&mut self, bytes: &[u8]) -> Step {
         if bytes.is_empty() {
             return Step::Wait;
         }
