@@ -188,7 +188,7 @@ impl Masking {
         data: Bytes,
         then: impl FnOnce(&mut Stream, &mut Vec<u8>) -> Result<(), Unreadable>,
     ) -> Result<Bytes, Unreadable> {
-        let mut out = Vec::with_capacity(data.len());
+        let mut out = Vec::new();
         if !self.is_lost {
             let read = self.stream.push(&data, &mut out);
             let read = read.and_then(|()| then(&mut self.stream, &mut out));

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use super::{
     Masker, Text,
     change::Change,
-    layer::{Layer, finish_plain, push_plain},
+    layer::{self, Layer, finish_plain, push_plain},
     map::Map,
 };
 use crate::frame::json::walk::{Step, Walk};
-use escape::{Unescape, escaped};
+use escape::{Unescape, escaped, unescaped};
 
 mod escape;
 mod fields;
 
-pub(super) use escape::{Unescape as Escapes, escaped as escaped_text};
+pub(super) use escape::{escaped as escaped_text, unescaped as unescaped_text};
 pub(super) use fields::{Fields, Rules};
 
 /// Numbers with fewer digits are nobody's: a number of social security has nine.
-const MIN_DIGITS: usize = 9;
+pub(super) const MIN_DIGITS: usize = 9;
 
 /// One JSON text.
 pub(super) struct Json {
@@ -126,14 +126,14 @@ impl Json {
                     *behind = Some(Behind::Hidden(at + (before.len() + rest.len()) as u64));
                 }
                 _ if is_hidden => {}
-                Step::Begin { at } => {
-                    let layer = Layer::new(Arc::clone(masker), *depth + 1);
-                    *value = Some(Value::new(layer, at + 1));
-                }
-                Step::Piece { at, raw } => {
-                    if let Some(value) = value {
-                        value.push(raw, at, changes);
-                    }
+                Step::Piece {
+                    at,
+                    raw,
+                    ends: true,
+                } if value.is_none() => string(masker, *depth + 1, raw, at, changes),
+                Step::Piece { at, raw, .. } => {
+                    let new = || Value::new(Layer::new(Arc::clone(masker), *depth + 1), at);
+                    value.get_or_insert_with(new).push(raw, at, changes);
                 }
                 Step::End { end } => {
                     if let Some(mut value) = value.take() {
@@ -147,8 +147,11 @@ impl Json {
                     push_plain(&mut plain, rest, at, changes);
                     *behind = Some(Behind::Plain(Box::new(plain), at));
                 }
-                Step::Open { .. } | Step::Close { .. } | Step::Comma { .. } | Step::Name { .. } => {
-                }
+                Step::Open { .. }
+                | Step::Close { .. }
+                | Step::Comma { .. }
+                | Step::Name { .. }
+                | Step::Begin { .. } => {}
             }
         });
         if let Some(fields) = fields
@@ -161,7 +164,7 @@ impl Json {
 
 impl Value {
     /// A string whose text is `layer`, and whose first byte stands at `at`.
-    pub(super) fn new(layer: Layer, at: u64) -> Self {
+    fn new(layer: Layer, at: u64) -> Self {
         Self {
             layer,
             unescape: Unescape::default(),
@@ -171,7 +174,7 @@ impl Value {
     }
 
     /// Reads on: `raw` stands at `at`.
-    pub(super) fn push(&mut self, raw: &str, at: u64, changes: &mut Vec<Change>) {
+    fn push(&mut self, raw: &str, at: u64, changes: &mut Vec<Change>) {
         if self.unescape.is_between() && !raw.contains('\\') {
             self.map.turn(self.length, at);
             self.text(raw, changes);
@@ -187,12 +190,12 @@ impl Value {
         self.length += text.len() as u64;
         let first = changes.len();
         self.layer.push(text, changes);
-        self.place(changes, first);
+        place(&self.map, &mut changes[first..]);
         self.map.forget(self.layer.settled());
     }
 
     /// The string ends before `end`.
-    pub(super) fn finish(&mut self, end: u64, changes: &mut Vec<Change>) {
+    fn finish(&mut self, end: u64, changes: &mut Vec<Change>) {
         let mut text = String::new();
         self.unescape
             .finish(end, self.length, &mut text, &mut self.map);
@@ -201,7 +204,7 @@ impl Value {
         }
         let first = changes.len();
         self.layer.finish(changes);
-        self.place(changes, first);
+        place(&self.map, &mut changes[first..]);
     }
 
     /// Up to where the text around it is settled, of which `walked` came.
@@ -213,26 +216,38 @@ impl Value {
             self.map.raw(settled)
         }
     }
+}
 
-    /// Makes changes of the string from `first` on into changes of the text around it.
-    fn place(&self, changes: &mut [Change], first: usize) {
-        for change in &mut changes[first..] {
-            change.range = self.map.raw(change.range.start)..self.map.raw(change.range.end);
-            change.by = escaped(&change.by);
-        }
+/// Makes changes of a string into changes of the text around it.
+fn place(map: &Map, changes: &mut [Change]) {
+    for change in changes {
+        change.range = map.raw(change.range.start)..map.raw(change.range.end);
+        change.by = escaped(&change.by);
     }
 }
 
+/// Appends the changes of a string inside of `depth` texts that is there as a whole: `raw`, which stands at `at`.
+pub(super) fn string(
+    masker: &Arc<Masker>,
+    depth: usize,
+    raw: &str,
+    at: u64,
+    changes: &mut Vec<Change>,
+) {
+    let (text, map) = unescaped(raw, at);
+    let first = changes.len();
+    layer::whole(masker, depth, &text, changes);
+    place(&map, &mut changes[first..]);
+}
+
 /// What becomes of a bare value at `at`: a number that is masked becomes a string.
-pub(super) fn number(masker: &Arc<Masker>, at: u64, text: &str) -> Vec<Change> {
+pub(super) fn number(masker: &Masker, at: u64, text: &str) -> Vec<Change> {
     let digits = text.strip_prefix('-').unwrap_or(text);
     if digits.len() < MIN_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Vec::new();
     }
     let mut changes = Vec::new();
-    let mut plain = Text::new(Arc::clone(masker));
-    push_plain(&mut plain, text, at, &mut changes);
-    finish_plain(&mut plain, at, &mut changes);
+    layer::plain(masker, text, at, &mut changes);
     if !changes.iter().any(|change| change.applies) {
         return changes;
     }

@@ -77,6 +77,11 @@ impl Lane {
         self.open = 0;
     }
 
+    /// Reads a text that is there as a whole, of which nothing was read before.
+    pub(super) fn whole(&mut self, search: &mut Search<'_>, text: &str) {
+        self.read(search, text, 0, true);
+    }
+
     /// All before this is settled.
     pub(super) fn settled(&self) -> u64 {
         self.covered.max(self.base + self.open as u64)

@@ -9,6 +9,7 @@ use super::{
     Edit, Masker, Text,
     change::Change,
     json::{Json, Rules},
+    text,
 };
 
 /// JSON in a string in JSON in a string is read; what is deeper is masked as it stands.
@@ -64,18 +65,16 @@ impl Layer {
     /// Reads on; appends what is settled.
     pub(super) fn push(&mut self, text: &str, changes: &mut Vec<Change>) {
         if let Kind::Undecided(space) = &mut self.kind {
-            let begins = text.bytes().find(|byte| !byte.is_ascii_whitespace());
-            let room = MAX_SPACE.saturating_sub(space.len());
-            let kind = match begins {
-                None if text.len() <= room => {
+            let kind = match begins(space.len(), text) {
+                None => {
                     space.push_str(text);
                     return;
                 }
-                Some(b'{' | b'[') => {
+                Some(Begins::Json) => {
                     let json = Json::new(Arc::clone(&self.masker), self.depth, None);
                     Kind::Json(Box::new(json))
                 }
-                _ => Kind::Plain(Text::new(Arc::clone(&self.masker))),
+                Some(Begins::Plain) => Kind::Plain(Text::new(Arc::clone(&self.masker))),
             };
             let space = std::mem::take(space);
             self.kind = kind;
@@ -115,6 +114,42 @@ impl Layer {
     }
 }
 
+/// What a text is, by its begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Begins {
+    Json,
+    Plain,
+}
+
+/// How `text` begins, behind so much white space; `None` where more has to come.
+fn begins(space: usize, text: &str) -> Option<Begins> {
+    let more = text.len() - text.trim_ascii_start().len();
+    match text.as_bytes().get(more) {
+        _ if space + more > MAX_SPACE => Some(Begins::Plain),
+        None => None,
+        Some(b'{' | b'[') => Some(Begins::Json),
+        Some(_) => Some(Begins::Plain),
+    }
+}
+
+/// Appends the changes of a text that is there as a whole, inside of `depth` others: what a [`Layer`] would say of it.
+pub(super) fn whole(masker: &Arc<Masker>, depth: usize, text: &str, changes: &mut Vec<Change>) {
+    if depth < MAX_LAYERS && begins(0, text) == Some(Begins::Json) {
+        let mut json = Json::new(Arc::clone(masker), depth, None);
+        json.push(text, changes);
+        json.finish(changes);
+    } else {
+        plain(masker, text, 0, changes);
+    }
+}
+
+/// Appends the changes of a plain text that is there as a whole and begins at `base`.
+pub(super) fn plain(masker: &Masker, text: &str, base: u64, changes: &mut Vec<Change>) {
+    let mut edits = Vec::new();
+    text::whole(masker, text, &mut edits);
+    append(edits, base, changes);
+}
+
 /// Pushes into a plain text that begins at `base`.
 pub(super) fn push_plain(plain: &mut Text, text: &str, base: u64, changes: &mut Vec<Change>) {
     let mut edits = Vec::new();
@@ -135,4 +170,31 @@ fn append(edits: Vec<Edit>, base: u64, changes: &mut Vec<Change>) {
         change.range = base + change.range.start..base + change.range.end;
         change
     }));
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_crds::{egress_policy::Detector, policy::Masked};
+
+    use super::*;
+    use crate::mask::tests::{item, masker};
+
+    #[test]
+    fn what_a_text_is_does_not_depend_on_where_its_white_space_is_cut() {
+        let masker = masker(vec![item(Masked::Detector(Detector::Email))]);
+        for (space, is_json) in [(0, true), (MAX_SPACE, true), (MAX_SPACE + 1, false)] {
+            let text = format!("{}{{\"a\":\"b\\u0040example.com\"}}", " ".repeat(space));
+            let mut all = Vec::new();
+            whole(&masker, 1, &text, &mut all);
+            assert_eq!(all.len(), usize::from(is_json));
+            for cut in 0..=text.len() {
+                let mut layer = Layer::new(Arc::clone(&masker), 1);
+                let mut changes = Vec::new();
+                layer.push(&text[..cut], &mut changes);
+                layer.push(&text[cut..], &mut changes);
+                layer.finish(&mut changes);
+                assert_eq!(changes, all);
+            }
+        }
+    }
 }

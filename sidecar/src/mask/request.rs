@@ -14,9 +14,8 @@ use super::{
     body::{Kind, framing},
     change::Change,
     counts::Counts,
-    json::{Escapes, Fields, escaped_text, number},
+    json::{Fields, escaped_text, number, unescaped_text},
     layer::Layer,
-    map::Map,
     stream::Framing,
 };
 use crate::{
@@ -308,7 +307,7 @@ impl<'a> Reading<'a> {
             }
             _ if is_hidden => {}
             // All of it is there, so a string has one piece, or none.
-            Step::Piece { at, raw } => {
+            Step::Piece { at, raw, .. } => {
                 if !self.is_kept() {
                     self.string(at, raw);
                 }
@@ -325,10 +324,7 @@ impl<'a> Reading<'a> {
 
     /// A string that is masked, as `raw` writes it at `at`.
     fn string(&mut self, at: u64, raw: &str) {
-        let (mut text, mut map) = (String::new(), Map::new(0, at));
-        let mut escapes = Escapes::default();
-        escapes.push(raw, at, 0, &mut text, &mut map);
-        escapes.finish(at + raw.len() as u64, 0, &mut text, &mut map);
+        let (text, map) = unescaped_text(raw, at);
         for mut change in of_text(self.masker, &text, self.depth + 1) {
             change.range = map.raw(change.range.start)..map.raw(change.range.end);
             change.by = escaped_text(&change.by);

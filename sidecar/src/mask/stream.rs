@@ -17,10 +17,12 @@ use crate::{
 };
 use event::Reader;
 use events::Event;
+use known::Known;
 use queue::{Frame, Key, MAX_HELD, Queue, Spelling};
 
 mod event;
 mod events;
+mod known;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -90,6 +92,7 @@ impl Stream {
                 masker: Arc::clone(masker),
                 paths: channel::of(dialect),
                 rules,
+                known: Known::default(),
             },
             frames: match framing {
                 Framing::Text | Framing::Json => Frames::whole(framing == Framing::Json),
@@ -297,7 +300,7 @@ fn whole_text(
     })
 }
 
-fn sent_event(reader: &Reader, queue: &mut Queue, block: &[u8]) -> Result<(), Unreadable> {
+fn sent_event(reader: &mut Reader, queue: &mut Queue, block: &[u8]) -> Result<(), Unreadable> {
     if block.is_empty() {
         return Ok(());
     }
@@ -315,7 +318,7 @@ fn sent_event(reader: &Reader, queue: &mut Queue, block: &[u8]) -> Result<(), Un
     }
 }
 
-fn one_line(reader: &Reader, queue: &mut Queue, line: Vec<u8>) -> Result<(), Unreadable> {
+fn one_line(reader: &mut Reader, queue: &mut Queue, line: Vec<u8>) -> Result<(), Unreadable> {
     if line.is_empty() {
         return Ok(());
     }
@@ -326,7 +329,7 @@ fn one_line(reader: &Reader, queue: &mut Queue, line: Vec<u8>) -> Result<(), Unr
 }
 
 /// An element of an array, with the bracket or comma before it.
-fn one_element(reader: &Reader, queue: &mut Queue, element: Vec<u8>) -> Result<(), Unreadable> {
+fn one_element(reader: &mut Reader, queue: &mut Queue, element: Vec<u8>) -> Result<(), Unreadable> {
     let is_before = |byte: &u8| matches!(byte, b'[' | b',' | b' ' | b'\t' | b'\r' | b'\n');
     let before = element.iter().take_while(|byte| is_before(byte)).count();
     if before == element.len() {
@@ -340,7 +343,7 @@ fn one_element(reader: &Reader, queue: &mut Queue, element: Vec<u8>) -> Result<(
 }
 
 fn one_message(
-    reader: &Reader,
+    reader: &mut Reader,
     queue: &mut Queue,
     message: &aws::Message<'_>,
     bytes: &[u8],

@@ -55,7 +55,7 @@ pub(super) fn replacement(
 ) -> String {
     match (style, value) {
         (MaskStyle::Remove, _) => String::new(),
-        (MaskStyle::Label, _) | (_, None) => format!("[{name}]"),
+        (MaskStyle::Label, _) | (_, None) => ["[", name, "]"].concat(),
         (MaskStyle::Hash, Some(value)) => {
             let tag = key.tag(name, value);
             format!(

@@ -80,6 +80,21 @@ impl Text {
     }
 }
 
+/// Appends the edits of a text that is there as a whole.
+pub(super) fn whole(masker: &Masker, text: &str, edits: &mut Vec<Edit>) {
+    for (by, applies) in [(&masker.enforced, true), (&masker.observed, false)] {
+        if !by.scanner.is_empty() {
+            let mut search = Search {
+                masker,
+                by,
+                applies,
+                edits: &mut *edits,
+            };
+            Lane::default().whole(&mut search, text);
+        }
+    }
+}
+
 /// `text`, masked.
 #[cfg(test)]
 pub(crate) fn mask(masker: &Arc<Masker>, text: &str) -> String {

@@ -49,6 +49,8 @@ pub(crate) enum Step<'a> {
         at: u64,
         /// With its escapes as they are written.
         raw: &'a str,
+        /// Whether it is the last.
+        ends: bool,
     },
     /// It ends.
     End {
@@ -254,6 +256,7 @@ impl Walk {
             each(Step::Piece {
                 at: self.at,
                 raw: &text[..length],
+                ends: matches!(end, End::Quote),
             });
         }
         self.at += length as u64;

@@ -1,5 +1,7 @@
 //! The escapes of JSON's strings (RFC 8259 section 7), in pieces: what they stand for, where that stands, and how to write them.
 
+use std::borrow::Cow;
+
 use crate::mask::map::Map;
 
 /// Takes the escapes off one string that comes in pieces.
@@ -7,6 +9,19 @@ use crate::mask::map::Map;
 pub(in crate::mask) struct Unescape {
     /// The beginning of an escape whose end did not come yet.
     open: String,
+}
+
+/// What the string `raw` stands for, which stands at `at` as a whole, and where that stands.
+pub(in crate::mask) fn unescaped(raw: &str, at: u64) -> (Cow<'_, str>, Map) {
+    let mut map = Map::new(0, at);
+    if !raw.contains('\\') {
+        return (raw.into(), map);
+    }
+    let mut text = String::with_capacity(raw.len());
+    let mut unescape = Unescape::default();
+    unescape.push(raw, at, 0, &mut text, &mut map);
+    unescape.finish(at + raw.len() as u64, 0, &mut text, &mut map);
+    (text.into(), map)
 }
 
 /// What an escape at the beginning of a text is.

@@ -11,8 +11,7 @@ use crate::{
     frame::json::walk::Step,
     mask::{
         change::{Change, What},
-        json::escape,
-        map::Map,
+        json::escape::unescaped,
     },
 };
 
@@ -223,17 +222,9 @@ impl Fields {
 
     /// The rules that lead on by `name`.
     fn follow(&mut self, name: &str) {
-        let unescaped;
-        let name = if name.contains('\\') {
-            let (mut text, mut map) = (String::new(), Map::new(0, 0));
-            escape::Unescape::default().push(name, 0, 0, &mut text, &mut map);
-            unescaped = text;
-            unescaped.as_str()
-        } else {
-            name
-        };
+        let (name, _) = unescaped(name, 0);
         let index = self.open.len() - 1;
-        let fits = |rule: &usize| matches!(self.rules.fields[*rule].path.get(index), Some(PathStep::Name(step)) if step == name);
+        let fits = |rule: &usize| matches!(self.rules.fields[*rule].path.get(index), Some(PathStep::Name(step)) if *step == name);
         self.next
             .extend(self.open[index].rules.iter().copied().filter(fits));
     }

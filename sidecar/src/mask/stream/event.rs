@@ -7,10 +7,11 @@ use super::{
         Masker,
         change::Change,
         channel::{Ended, OWNERS, Role, ended_by},
-        json::{Escapes, Fields, Rules, Value, number},
-        layer::Layer,
+        json::{Fields, MIN_DIGITS, Rules, number, string, unescaped_text},
+        layer::{self, Layer},
         map::Map,
     },
+    known::Known,
     queue::{Key, Queue, Spelling, Unreadable},
 };
 use crate::frame::json::{
@@ -23,6 +24,8 @@ pub(super) struct Reader {
     pub(super) masker: Arc<Masker>,
     pub(super) paths: &'static Paths<Role>,
     pub(super) rules: Rules,
+    /// What the events before said too.
+    pub(super) known: Known,
 }
 
 /// The text of chunks that are no JSON.
@@ -56,7 +59,7 @@ enum Found {
 
 /// What is gathered in one walk.
 struct Gathering<'a> {
-    reader: &'a Reader,
+    reader: &'a mut Reader,
     text: &'a str,
     open: Vec<Level>,
     /// The node of the value that comes next.
@@ -80,7 +83,7 @@ struct Gathered {
 impl Reader {
     /// Reads the text of the event that `queue` got last. `map` is from it to what it stands in, `kind` what the frame says that it is.
     pub(super) fn read(
-        &self,
+        &mut self,
         queue: &mut Queue,
         text: &str,
         map: &Map,
@@ -139,18 +142,9 @@ impl Reader {
         at: u64,
         map: &Map,
     ) -> Result<(), Unreadable> {
-        let mut unescaped = String::new();
-        let mut places = Map::new(0, at);
-        let text = if raw.contains('\\') {
-            let mut escapes = Escapes::default();
-            escapes.push(raw, at, 0, &mut unescaped, &mut places);
-            escapes.finish(at + raw.len() as u64, 0, &mut unescaped, &mut places);
-            &unescaped
-        } else {
-            raw
-        };
-        let places = places.through(map, text);
-        queue.piece(key, text, places, Spelling::Json, |masker| {
+        let (text, places) = unescaped_text(raw, at);
+        let places = places.through(map, &text);
+        queue.piece(key, &text, places, Spelling::Json, |masker| {
             Layer::new(Arc::clone(masker), 1)
         })
     }
@@ -164,10 +158,8 @@ impl Reader {
         map: &Map,
         spelling: Spelling,
     ) {
-        let mut layer = Layer::new(Arc::clone(&self.masker), 0);
         let mut changes = Vec::new();
-        layer.push(text, &mut changes);
-        layer.finish(&mut changes);
+        layer::whole(&self.masker, 0, text, &mut changes);
         for mut change in changes {
             change.range = from + change.range.start..from + change.range.end;
             change.by = spelling.write(change.by);
@@ -177,7 +169,8 @@ impl Reader {
 }
 
 impl<'a> Gathering<'a> {
-    fn of(reader: &'a Reader, text: &'a str) -> Gathered {
+    fn of(reader: &'a mut Reader, text: &'a str) -> Gathered {
+        let mut fields = Fields::new(reader.rules.clone());
         let mut gathering = Self {
             reader,
             text,
@@ -186,7 +179,6 @@ impl<'a> Gathering<'a> {
             string: None,
             gathered: Gathered::default(),
         };
-        let mut fields = Fields::new(reader.rules.clone());
         let mut walk = Walk::new();
         let mut each = |step: Step<'_>| {
             let is_hidden = fields
@@ -234,8 +226,11 @@ impl<'a> Gathering<'a> {
             Step::End { .. } => self.end_of_string(),
             Step::Bare { at, text } => {
                 self.said(text);
-                let changes = number(&self.reader.masker, at, text);
-                self.gathered.changes.extend(changes);
+                if text.len() >= MIN_DIGITS {
+                    self.search(text, |masker, changes| {
+                        changes.extend(number(masker, at, text));
+                    });
+                }
             }
             Step::Broken { at, .. } => self.gathered.broken = Some(at as usize),
         }
@@ -273,17 +268,31 @@ impl<'a> Gathering<'a> {
         let Some(range) = self.string.take() else {
             return;
         };
-        let raw = &self.text[range.clone()];
+        let text = self.text;
+        let raw = &text[range.clone()];
         let role = self.next.and_then(|node| self.reader.paths.value(node));
         if let Some(channel) = role.and_then(|role| role.channel) {
             self.mark(Found::Piece(channel, range));
             return;
         }
         self.said(raw);
-        let layer = Layer::new(Arc::clone(&self.reader.masker), 1);
-        let mut value = Value::new(layer, range.start as u64);
-        value.push(raw, range.start as u64, &mut self.gathered.changes);
-        value.finish(range.end as u64, &mut self.gathered.changes);
+        self.search(raw, |masker, changes| {
+            string(masker, 1, raw, range.start as u64, changes);
+        });
+    }
+
+    /// Has `text` searched, unless nothing was found in the same before.
+    fn search(&mut self, text: &str, search: impl FnOnce(&Arc<Masker>, &mut Vec<Change>)) {
+        let Reader { known, masker, .. } = &mut *self.reader;
+        if known.has(text) {
+            return;
+        }
+        let changes = &mut self.gathered.changes;
+        let first = changes.len();
+        search(masker, changes);
+        if changes.len() == first {
+            known.add(text);
+        }
     }
 
     /// What a member says that is no piece of a text.

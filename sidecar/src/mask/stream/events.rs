@@ -2,6 +2,8 @@
 
 use std::{borrow::Cow, ops::Range};
 
+use memchr::memchr2;
+
 use crate::mask::map::{Map, lossy};
 
 /// What stands in one event.
@@ -21,7 +23,9 @@ impl<'a> Event<'a> {
         let mut data: Vec<Range<usize>> = Vec::new();
         let mut others = Vec::new();
         let mut start = 0;
-        for line in block.split(|b| matches!(b, b'\r' | b'\n')) {
+        while start < block.len() {
+            let rest = &block[start..];
+            let line = &rest[..memchr2(b'\r', b'\n', rest).unwrap_or(rest.len())];
             let end = start + line.len();
             let line = match line.strip_prefix(MARK) {
                 Some(rest) if start == 0 => rest,

@@ -110,11 +110,15 @@ impl Frame {
         }
     }
 
-    /// Writes it as it came.
-    fn write(&self, out: &mut Vec<u8>) {
+    /// Writes it as it came. What goes on alone, as events do whose text is settled one by one, is not copied.
+    fn write(self, out: &mut Vec<u8>) {
         match self {
             Self::Bytes(bytes) | Self::Message { bytes, .. } | Self::Chunk { bytes, .. } => {
-                out.extend_from_slice(bytes);
+                if out.is_empty() {
+                    *out = bytes;
+                } else {
+                    out.extend_from_slice(&bytes);
+                }
             }
         }
     }

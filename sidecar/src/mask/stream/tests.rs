@@ -15,6 +15,8 @@ use super::{
     *,
 };
 
+mod delay;
+
 fn item(what: policy::Masked) -> MaskItem {
     MaskItem {
         restore: false,
@@ -551,25 +553,6 @@ fn chat_event(text: &str) -> Vec<u8> {
         busy: false,
     };
     framed(&chat(&json!({"content": text})), Framing::Events, writing)
-}
-
-#[test]
-fn an_event_waits_for_no_more_than_the_next_where_nothing_looks_like_a_match() {
-    let mut stream = stream(masks(), Dialect::OpenAi, Framing::Events);
-    let (mut sent, mut got) = (Vec::new(), Vec::new());
-    for word in "The quick brown fox, which is 4 years old (or 5), jumps over the lazy dog."
-        .split_inclusive(' ')
-    {
-        let before = sent.len();
-        sent.extend(chat_event(word));
-        stream.push(&chat_event(word), &mut got).unwrap();
-        assert!(got.len() >= before, "{word}");
-    }
-    // What ends the text lets go of all of it.
-    let end = b"data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
-    stream.push(end, &mut got).unwrap();
-    sent.extend_from_slice(end);
-    assert_eq!(got, sent);
 }
 
 #[test]
