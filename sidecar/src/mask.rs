@@ -17,6 +17,12 @@
 //! no more than [`CONTEXT`] bytes before the place, of the original text. So all places before the first open one are settled for good, and what
 //! was found there does not depend on how the text came. The property tests hold every detector to this.
 //!
+//! # What waits
+//!
+//! What need not be held is not: a text is settled up to the first place where a value may still begin. For most detectors that is a few bytes,
+//! which the next piece decides. `EMAIL` needs more: any word may be the begin of an address until something follows that no address has, however
+//! many pieces it comes in, and to let some of it go before would let go of a part of an address.
+//!
 //! # Which one wins
 //!
 //! What is masked is the union of everything found, so nothing that a detector calls a value goes on because another one overlaps it. The text
@@ -34,6 +40,7 @@ mod lane;
 mod layer;
 mod map;
 mod masker;
+mod pairs;
 mod pseudonym;
 mod request;
 mod scan;

@@ -23,12 +23,15 @@ mod passport;
 mod pattern;
 mod phone;
 mod private_key;
+mod row;
 mod shape;
 mod us_ssn;
 mod words;
 
 #[cfg(test)]
 mod tests;
+
+pub(super) use row::Row;
 
 /// Finds one kind of values.
 pub(super) trait Detect: Send + Sync {
@@ -41,20 +44,27 @@ pub(super) trait Detect: Send + Sync {
     /// The bytes that lead to values: each value has one.
     fn triggers(&self) -> Triggers;
 
+    /// Whether `row` may lead to a value. Asked instead of looking at the digits themselves: what they say, [`Detect::start`] need not ask again.
+    fn may_be(&self, _row: &Row) -> bool {
+        true
+    }
+
     /// The place where a value may begin that `trigger` leads to. Every value is led to by one of its bytes, unless it is the end of another one;
     /// an open one too, unless it begins in the last
     /// [`Detect::reach`] bytes or [`Detect::tail`] tells of it.
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize>;
 
-    /// How many bytes stand in front of a value's trigger at most, but for what [`Detect::tail`] tells.
-    fn reach(&self) -> usize;
+    /// Which bytes stand in front of a value's trigger, and how many at most, but for what [`Detect::tail`] tells.
+    fn reach(&self) -> Reach {
+        Reach::NONE
+    }
 
     /// Whether values begin only where no letter or digit stands before them.
     fn begins_free(&self) -> bool {
         true
     }
 
-    /// The first open place from `from` on, where the trigger may stand far behind it.
+    /// The first open place from `from` on, where the trigger may stand far behind it. Asked of those whose [`Reach`] is far.
     fn tail(&self, _view: &View<'_>, _from: usize) -> Option<usize> {
         None
     }
@@ -109,6 +119,34 @@ impl Triggers {
             ..Self::bytes(bytes.clone())
         };
         (at, triggers)
+    }
+}
+
+/// What may stand in front of a value's trigger.
+pub(super) struct Reach {
+    /// So many bytes.
+    pub(super) bytes: usize,
+    /// Where it is more than none: what values begin with.
+    pub(super) heads: ByteSet,
+    /// [`Detect::tail`] tells what else there is.
+    pub(super) is_far: bool,
+}
+
+impl Reach {
+    /// The trigger is a value's first byte.
+    const NONE: Self = Self {
+        bytes: 0,
+        heads: ByteSet::EMPTY,
+        is_far: false,
+    };
+
+    /// At most so many bytes, of which the first is one of `heads`.
+    fn bytes(bytes: usize, heads: ByteSet) -> Self {
+        Self {
+            bytes,
+            heads,
+            is_far: false,
+        }
     }
 }
 

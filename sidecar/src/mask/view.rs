@@ -46,17 +46,6 @@ impl<'a> View<'a> {
         at.checked_sub(1).map(|before| self.bytes()[before])
     }
 
-    /// How many digits stand at a place, up to `most`, and what stands behind them.
-    pub(super) fn digits(&self, at: usize, most: usize) -> (usize, Option<u8>) {
-        let rest = &self.bytes()[at..];
-        let count = rest
-            .iter()
-            .take(most)
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
-        (count, rest.get(count).copied())
-    }
-
     /// The place so many bytes before another, if a character begins there.
     pub(super) fn back(&self, at: usize, bytes: usize) -> Option<usize> {
         at.checked_sub(bytes)

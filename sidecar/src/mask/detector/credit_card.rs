@@ -2,7 +2,7 @@
 //!
 //! Digits stand together, or in groups of at least three with the same space, no-break space or hyphen between all of them.
 
-use super::{Detect, Found, Triggers};
+use super::{Detect, Found, Row, Triggers};
 use crate::mask::{
     bytes::ByteSet,
     view::{Next, View},
@@ -12,8 +12,6 @@ use crate::mask::{
 const MAX_DIGITS: usize = 19;
 /// The shortest number of any network.
 const MIN_DIGITS: usize = 12;
-/// The first byte of a no-break space.
-const NBSP: u8 = 0xc2;
 /// As many digits of the prefix as tell the network.
 const PREFIX: usize = 6;
 /// The shortest group of digits: `4111 111 …` are groups, `4 1 1 1` is a list.
@@ -114,22 +112,17 @@ impl Detect for CreditCard {
         Triggers::numbers(ByteSet::digits())
     }
 
-    fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
-        let may_be = match view.digits(trigger, MIN_DIGITS) {
-            (_, None) | (MIN_DIGITS, _) => true,
-            (count, Some(b' ' | b'-')) => {
-                count >= MIN_GROUP
-                    && view
-                        .byte(trigger + count + 1)
-                        .is_none_or(|byte| byte.is_ascii_digit())
-            }
-            (count, Some(next)) => count >= MIN_GROUP && next == NBSP,
-        };
-        may_be.then_some(trigger)
+    fn may_be(&self, row: &Row) -> bool {
+        match (row.count, row.next) {
+            (_, None) | (MIN_DIGITS..=MAX_DIGITS, _) => true,
+            (MIN_GROUP..MIN_DIGITS, Some(b' ' | b'-')) => row.may_go_on(),
+            (MIN_GROUP..MIN_DIGITS, Some(Row::NBSP)) => true,
+            _ => false,
+        }
     }
 
-    fn reach(&self) -> usize {
-        0
+    fn start(&self, _view: &View<'_>, trigger: usize) -> Option<usize> {
+        Some(trigger)
     }
 
     fn normalize(&self, value: &str) -> String {

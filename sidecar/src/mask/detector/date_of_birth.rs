@@ -5,7 +5,7 @@
 //! (<https://cldr.unicode.org/>, gregorian months). Only the date is masked.
 
 use super::{
-    Detect, Found, Triggers,
+    Detect, Found, Reach, Row, Triggers,
     context::{Context, Word},
     cursor::{Cursor, Step},
 };
@@ -148,28 +148,35 @@ impl Detect for DateOfBirth {
         Triggers::numbers(ByteSet::digits())
     }
 
-    fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
-        let month = month_before(view, trigger);
-        let may_be = month.is_some()
-            || match view.digits(trigger, 8) {
-                (_, None) | (8, _) => true,
-                (4, Some(next)) => matches!(next, b'-' | b'/' | b'.'),
-                (1 | 2, Some(next)) => {
-                    matches!(next, b'-' | b'/' | b'.' | b' ' | b'a'..=b'z' | 0x80..)
-                }
-                _ => false,
-            };
-        may_be.then(|| month.unwrap_or(trigger))
+    fn may_be(&self, row: &Row) -> bool {
+        match (row.count, row.next) {
+            _ if !row.is_start => false,
+            (_, None) | (8, _) => true,
+            (1 | 2, Some(next)) => {
+                next.is_ascii_alphabetic() || !next.is_ascii() || b"-/. ,".contains(&next)
+            }
+            (4, Some(b'-' | b'/' | b'.')) => row.may_go_on(),
+            _ => false,
+        }
     }
 
-    fn reach(&self) -> usize {
-        REACH
+    fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
+        Some(month_before(view, trigger).unwrap_or(trigger))
+    }
+
+    fn reach(&self) -> Reach {
+        let letters = MONTHS.iter().map(|month| month.as_bytes()[0]);
+        let both = letters.flat_map(|letter| [letter, letter.to_ascii_uppercase()]);
+        Reach::bytes(REACH, ByteSet::of(both.chain(b'0'..=b'9')))
     }
 }
 
 /// Where the month's name begins that stands before a day.
 fn month_before(view: &View<'_>, day: usize) -> Option<usize> {
-    if view.byte_before(day) != Some(b' ') {
+    let mut near = view.bytes()[..day].iter().rev().copied();
+    let is_near = |byte: u8| byte == b'.' || byte.is_ascii_alphabetic() || !byte.is_ascii();
+    // Most numbers have something else before their spaces.
+    if near.next() != Some(b' ') || !near.find(|byte| *byte != b' ').is_some_and(is_near) {
         return None;
     }
     let before = view.before(day, REACH + 4);
@@ -192,12 +199,23 @@ fn is_month(name: &str) -> bool {
 
 /// The length of the first month that begins with `name`.
 fn closest_month(name: &str) -> Option<usize> {
-    let name = name.to_lowercase();
-    let index = MONTHS.partition_point(|month| *month < name.as_str());
-    MONTHS
-        .get(index)
-        .filter(|month| month.starts_with(&name))
-        .map(|month| month.len())
+    let mut ascii = [0; MAX_MONTH];
+    let unicode;
+    let name = match ascii.get_mut(..name.len()) {
+        Some(lower) if name.is_ascii() => {
+            lower.copy_from_slice(name.as_bytes());
+            lower.make_ascii_lowercase();
+            &*lower
+        }
+        None if name.is_ascii() => return None,
+        _ => {
+            unicode = name.to_lowercase();
+            unicode.as_bytes()
+        }
+    };
+    let index = MONTHS.partition_point(|month| month.as_bytes() < name);
+    let month = MONTHS.get(index)?.as_bytes();
+    month.starts_with(name).then_some(month.len())
 }
 
 /// A date, to its end.

@@ -5,7 +5,7 @@
 //! far more often than in them. A domain has at least two labels, and the last one is of letters, or `xn--` and more (RFC 3696 section 2),
 //! and not the extension of a file that no domain has (`icon@2x.png`). Characters of scripts without spaces end an address.
 
-use super::{Detect, Found, Triggers};
+use super::{Detect, Found, Reach, Triggers};
 use crate::mask::{
     bytes::ByteSet,
     view::{Next, View, escape, joins},
@@ -53,8 +53,11 @@ impl Detect for Email {
         Some(local(view, trigger)).filter(|start| *start < trigger)
     }
 
-    fn reach(&self) -> usize {
-        0
+    fn reach(&self) -> Reach {
+        Reach {
+            is_far: true,
+            ..Reach::NONE
+        }
     }
 
     fn tail(&self, view: &View<'_>, from: usize) -> Option<usize> {

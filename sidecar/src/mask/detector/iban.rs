@@ -3,12 +3,12 @@
 //! In any case of letters; electronic, or in groups of four with one space, no-break space or hyphen between them.
 
 use super::{
-    Detect, Found, Triggers,
+    Detect, Found, Reach, Row, Triggers,
     cursor::{Cursor, Step},
 };
 use crate::mask::{bytes::ByteSet, view::View};
 
-/// Country and length: the IBAN registry, <https://www.swift.com/standards/data-standards/iban-international-bank-account-number>.
+/// Country and length, in order: the IBAN registry, <https://www.swift.com/standards/data-standards/iban-international-bank-account-number>.
 const LENGTHS: [(&[u8; 2], usize); 88] = [
     (b"AD", 24),
     (b"AE", 23),
@@ -118,6 +118,10 @@ impl Detect for Iban {
         Triggers::numbers(ByteSet::digits())
     }
 
+    fn may_be(&self, row: &Row) -> bool {
+        row.before.is_some_and(|byte| byte.is_ascii_alphabetic())
+    }
+
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
         match view.before(trigger, 2).as_bytes() {
             [a, b] if a.is_ascii_alphabetic() && b.is_ascii_alphabetic() => Some(trigger - 2),
@@ -125,8 +129,10 @@ impl Detect for Iban {
         }
     }
 
-    fn reach(&self) -> usize {
-        2
+    fn reach(&self) -> Reach {
+        let letters = LENGTHS.iter().map(|(name, _)| name[0]);
+        let heads = letters.flat_map(|letter| [letter, letter.to_ascii_lowercase()]);
+        Reach::bytes(2, ByteSet::of(heads))
     }
 
     fn normalize(&self, value: &str) -> String {
@@ -140,15 +146,19 @@ impl Detect for Iban {
 
 fn read(mut cursor: Cursor<'_, '_>) -> Step<usize> {
     let upper = |char: char| char.to_ascii_uppercase() as u8;
-    let is_first =
-        |char: char| char.is_ascii() && LENGTHS.iter().any(|(name, _)| name[0] == upper(char));
+    let is_first = |char: char| {
+        let place = LENGTHS.partition_point(|(name, _)| name[0] < upper(char));
+        char.is_ascii()
+            && LENGTHS
+                .get(place)
+                .is_some_and(|(name, _)| name[0] == upper(char))
+    };
     let first = upper(cursor.expect(is_first)?);
     let second = upper(cursor.expect(|char| char.is_ascii_alphabetic())?);
-    let length = LENGTHS
-        .iter()
-        .find(|(name, _)| **name == [first, second])
-        .map(|(_, length)| *length)
-        .ok_or(Found::Nothing)?;
+    let place = LENGTHS
+        .binary_search_by_key(&[first, second], |(name, _)| **name)
+        .map_err(|_| Found::Nothing)?;
+    let length = LENGTHS[place].1;
     let mut chars = [0; MAX];
     (chars[0], chars[1]) = (first, second);
     let mut separator = None;

@@ -6,7 +6,7 @@
 use std::net::Ipv6Addr;
 
 use super::{
-    Detect, Found, Triggers,
+    Detect, Found, Reach, Row, Triggers,
     cursor::{Cursor, Step},
 };
 use crate::mask::{
@@ -43,20 +43,24 @@ impl Detect for IpAddress {
         Triggers::numbers(bytes)
     }
 
+    fn may_be(&self, row: &Row) -> bool {
+        // What begins with a group of version 6 is led to by its colon.
+        row.count <= 3 && matches!(row.next, None | Some(b'.'))
+    }
+
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
         if view.byte(trigger) != Some(b':') {
-            // What begins with a group of version 6 is led to by its colon.
-            return match view.digits(trigger, GROUP) {
-                (1..=3, None | Some(b'.')) => Some(trigger),
-                _ => None,
-            };
+            return Some(trigger);
         }
         let before = view.before(trigger, GROUP).bytes();
         Some(trigger - before.rev().take_while(u8::is_ascii_hexdigit).count())
     }
 
-    fn reach(&self) -> usize {
-        GROUP
+    fn reach(&self) -> Reach {
+        Reach::bytes(
+            GROUP,
+            ByteSet::of((0..=u8::MAX).filter(u8::is_ascii_hexdigit)),
+        )
     }
 
     fn normalize(&self, value: &str) -> String {
@@ -97,10 +101,11 @@ fn v6(view: &View<'_>, start: usize) -> Found {
         .take_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'))
         .count();
     let text = &view.text[start..start + run];
-    if run == 0 || run > MAX_V6 || !is_begin(text) {
+    let next = view.next(start + run);
+    let may_be = next == Next::Unknown || text.as_bytes().contains(&b':');
+    if run == 0 || run > MAX_V6 || !may_be || !is_begin(text) {
         return Found::Nothing;
     }
-    let next = view.next(start + run);
     if next == Next::Unknown {
         return Found::Open;
     }

@@ -6,7 +6,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
 use super::{
-    Detect, Found, Triggers,
+    Detect, Found, Reach, Triggers,
     shape::{base64url, dotted},
 };
 use crate::mask::{bytes::ByteSet, swallow::Swallow, view::View};
@@ -77,8 +77,8 @@ impl Detect for Jwt {
             .then(|| trigger + 1 - BEGIN.len())
     }
 
-    fn reach(&self) -> usize {
-        BEGIN.len() - 1
+    fn reach(&self) -> Reach {
+        Reach::bytes(BEGIN.len() - 1, ByteSet::of([BEGIN[0]]))
     }
 }
 

@@ -4,7 +4,7 @@
 //! <https://www.icao.int/publications/doc-series/doc-9303>); those of all large issuers have at least six, four of them digits.
 
 use super::{
-    Detect, Found, Triggers,
+    Detect, Found, Reach, Row, Triggers,
     context::{Context, Word},
     cursor::{Cursor, Step},
 };
@@ -51,6 +51,12 @@ impl Detect for Passport {
         Triggers::numbers(ByteSet::digits())
     }
 
+    fn may_be(&self, row: &Row) -> bool {
+        let is_part = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_alphanumeric());
+        row.count <= MAX
+            && (row.count >= MIN || row.next.is_none() || is_part(row.before) || is_part(row.next))
+    }
+
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
         let before = view.before(trigger, MAX).as_bytes();
         let letters = before
@@ -68,8 +74,9 @@ impl Detect for Passport {
         (letters < MAX && length <= MAX && (length >= MIN || is_cut)).then_some(start)
     }
 
-    fn reach(&self) -> usize {
-        MAX
+    fn reach(&self) -> Reach {
+        let heads = (0..=u8::MAX).filter(u8::is_ascii_alphanumeric);
+        Reach::bytes(MAX, ByteSet::of(heads))
     }
 
     fn normalize(&self, value: &str) -> String {

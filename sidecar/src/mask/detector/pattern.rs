@@ -16,7 +16,7 @@ use regex_automata::{
 };
 use regex_syntax::hir::{Class, Hir, HirKind};
 
-use super::{Detect, Found, Triggers};
+use super::{Detect, Found, Reach, Triggers};
 use crate::mask::{bytes::ByteSet, view::View};
 
 /// The most that the states of one search may take, in bytes. What is more is forgotten and built again.
@@ -32,6 +32,8 @@ pub(super) struct Pattern {
     /// The automaton's states, which are built while it runs.
     caches: Pool<Cache, NewCache>,
     triggers: Triggers,
+    /// What matches begin with.
+    heads: ByteSet,
     /// How many bytes of a match stand before the trigger.
     offset: usize,
 }
@@ -59,6 +61,7 @@ impl Pattern {
             caches: Pool::new(Box::new(move || of.create_cache())),
             dfa,
             triggers,
+            heads: heads[0].clone(),
             offset,
         }
     }
@@ -124,8 +127,8 @@ impl Detect for Pattern {
         view.back(trigger, self.offset)
     }
 
-    fn reach(&self) -> usize {
-        self.offset
+    fn reach(&self) -> Reach {
+        Reach::bytes(self.offset, self.heads.clone())
     }
 
     fn begins_free(&self) -> bool {

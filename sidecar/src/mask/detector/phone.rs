@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use postern_crds::egress_policy::Region;
 
-use super::{Detect, Found, Triggers};
+use super::{Detect, Found, Row, Triggers};
 use crate::mask::{
     bytes::ByteSet,
     view::{Next, View},
@@ -16,13 +16,9 @@ use crate::mask::{
 
 /// E.164 section 6.2.1.
 const MAX_DIGITS: usize = 15;
-/// The shortest number with its country code: those of small islands.
-const MIN_INTERNATIONAL: usize = 8;
-/// The shortest national number.
+/// The shortest number: those of small islands with their country code, and those of small places with their trunk's zero.
 const MIN_DIGITS: usize = 8;
-/// The first byte of a no-break space.
-const NBSP: u8 = 0xc2;
-/// The most characters between two digits: a parenthesis and what stands beside it.
+/// The most characters between two digits: a parenthesis and what stands beside it. Without one, one less.
 const MAX_SEPARATOR: usize = 2;
 
 /// Finds numbers.
@@ -76,11 +72,12 @@ impl Detect for Phone {
                 }
                 _ => {}
             }
-            let is_number = if is_international {
-                digits.is_international()
-            } else {
-                self.regions.iter().any(|region| digits.is_of(*region))
-            };
+            let is_number = digits.count >= MIN_DIGITS
+                && if is_international {
+                    digits.is_international()
+                } else {
+                    self.regions.iter().any(|region| digits.is_of(*region))
+                };
             if is_number {
                 match view.is_free_after(at) {
                     None => return Found::Open,
@@ -109,21 +106,20 @@ impl Detect for Phone {
         Triggers::numbers(bytes)
     }
 
-    fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
-        let may_be = match view.digits(trigger, MIN_DIGITS) {
-            // Not a digit itself.
-            (0, _) | (_, None) | (MIN_DIGITS, _) => true,
-            (count, Some(b' ' | b'-' | b'.' | b'/')) => matches!(
-                view.byte(trigger + count + 1),
-                None | Some(b'0'..=b'9' | b'(' | b')')
-            ),
-            (_, Some(next)) => matches!(next, b'(' | b')' | NBSP),
-        };
-        may_be.then_some(trigger)
+    fn may_be(&self, row: &Row) -> bool {
+        match (row.count, row.next) {
+            _ if !row.is_start => false,
+            (_, None) | (MIN_DIGITS..=MAX_DIGITS, _) => true,
+            (1..MIN_DIGITS, Some(b' ' | b'-' | b'.' | b'/')) => {
+                row.may_go_on() || matches!(row.then, Some(b'(' | b')'))
+            }
+            (1..MIN_DIGITS, Some(b'(' | b')' | Row::NBSP)) => true,
+            _ => false,
+        }
     }
 
-    fn reach(&self) -> usize {
-        0
+    fn start(&self, _view: &View<'_>, trigger: usize) -> Option<usize> {
+        Some(trigger)
     }
 
     fn normalize(&self, value: &str) -> String {
@@ -139,11 +135,12 @@ fn separator(view: &View<'_>, at: usize) -> Option<usize> {
     let mut after = at;
     let mut has_parenthesis = false;
     for count in 0..=MAX_SEPARATOR {
+        if count == MAX_SEPARATOR && !has_parenthesis {
+            break;
+        }
         match view.next(after) {
             Next::Unknown => return None,
-            Next::Char('0'..='9') if count < MAX_SEPARATOR || has_parenthesis => {
-                return Some(after);
-            }
+            Next::Char('0'..='9') => return Some(after),
             Next::Char(char @ (' ' | '\u{a0}' | '-' | '.' | '/' | '(' | ')')) => {
                 has_parenthesis |= matches!(char, '(' | ')');
                 after += char.len_utf8();
@@ -177,9 +174,9 @@ impl Digits {
             (_, 33 | 34 | 31 | 61, _) => 11..=12,
             (_, 44, _) => 9..=13,
             (_, 91, _) => 12..=13,
-            (_, 39, _) => MIN_INTERNATIONAL..=13,
-            (_, two, _) if is_two(two) => MIN_INTERNATIONAL..=MAX_DIGITS,
-            (.., three) if is_three(three) => MIN_INTERNATIONAL..=MAX_DIGITS,
+            (_, 39, _) => MIN_DIGITS..=13,
+            (_, two, _) if is_two(two) => MIN_DIGITS..=MAX_DIGITS,
+            (.., three) if is_three(three) => MIN_DIGITS..=MAX_DIGITS,
             _ => return false,
         };
         lengths.contains(&self.count)

@@ -46,10 +46,6 @@ impl Detect for PrivateKey {
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
         Some(trigger).filter(|at| view.byte_before(*at) != Some(b'-'))
     }
-
-    fn reach(&self) -> usize {
-        0
-    }
 }
 
 /// To where it is certain that a key is there.

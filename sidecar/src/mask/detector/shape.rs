@@ -1,6 +1,6 @@
 //! Credentials that tell what they are: a prefix, and characters of one alphabet behind it.
 
-use super::{Detect, Found, Triggers};
+use super::{Detect, Found, Reach, Row, Triggers};
 use crate::mask::{bytes::ByteSet, swallow::Swallow, view::View};
 
 /// What is held back of a credential. The rest of a longer one is masked as it comes.
@@ -104,7 +104,12 @@ impl Detect for Shapes {
             .0
             .iter()
             .map(|shape| shape.prefix.as_bytes()[shape.trigger]);
-        Triggers::bytes(ByteSet::of(bytes))
+        // No prefix has two digits beside one another.
+        Triggers::numbers(ByteSet::of(bytes))
+    }
+
+    fn may_be(&self, row: &Row) -> bool {
+        row.before.is_some_and(|byte| byte.is_ascii_alphabetic())
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
@@ -123,8 +128,10 @@ impl Detect for Shapes {
             .find(|start| view.is_free_before(*start))
     }
 
-    fn reach(&self) -> usize {
-        self.0.iter().map(|shape| shape.trigger).max().unwrap_or(0)
+    fn reach(&self) -> Reach {
+        let bytes = self.0.iter().map(|shape| shape.trigger).max();
+        let heads = self.0.iter().map(|shape| shape.prefix.as_bytes()[0]);
+        Reach::bytes(bytes.unwrap_or(0), ByteSet::of(heads))
     }
 }
 

@@ -4,7 +4,7 @@
 //! No number has area 000, 666 or 900 to 999, group 00 or serial 0000: <https://www.ssa.gov/employer/randomization.html>.
 
 use super::{
-    Detect, Found, Triggers,
+    Detect, Found, Row, Triggers,
     context::{Context, Word},
     cursor::{Cursor, Step},
 };
@@ -66,16 +66,17 @@ impl Detect for UsSsn {
         Triggers::numbers(ByteSet::digits())
     }
 
-    fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
-        let may_be = match view.digits(trigger, DIGITS) {
+    fn may_be(&self, row: &Row) -> bool {
+        match (row.count, row.next) {
+            _ if !row.is_start => false,
             (_, None) | (DIGITS, _) => true,
-            (count, Some(next)) => count == 3 && matches!(next, b'-' | b' ' | b'.'),
-        };
-        may_be.then_some(trigger)
+            (3, Some(b'-' | b' ' | b'.')) => row.may_go_on(),
+            _ => false,
+        }
     }
 
-    fn reach(&self) -> usize {
-        0
+    fn start(&self, _view: &View<'_>, trigger: usize) -> Option<usize> {
+        Some(trigger)
     }
 
     fn normalize(&self, value: &str) -> String {

@@ -8,7 +8,7 @@ use aho_corasick::{
     nfa::contiguous::NFA,
 };
 
-use super::{Detect, Found, Triggers};
+use super::{Detect, Found, Reach, Triggers};
 use crate::mask::{bytes::ByteSet, view::View};
 
 /// Finds the words of one dictionary.
@@ -16,6 +16,8 @@ pub(super) struct Words {
     automaton: NFA,
     ignore_case: bool,
     triggers: Triggers,
+    /// What words begin with.
+    heads: ByteSet,
     /// How many bytes of a word stand before the trigger.
     offset: usize,
 }
@@ -45,6 +47,7 @@ impl Words {
             automaton,
             ignore_case,
             triggers,
+            heads: heads[0].clone(),
             offset,
         }
     }
@@ -94,8 +97,8 @@ impl Detect for Words {
         view.back(trigger, self.offset)
     }
 
-    fn reach(&self) -> usize {
-        self.offset
+    fn reach(&self) -> Reach {
+        Reach::bytes(self.offset, self.heads.clone())
     }
 
     fn begins_free(&self) -> bool {
