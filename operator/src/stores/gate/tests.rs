@@ -108,7 +108,7 @@ fn circuit(registry: &Registry) -> String {
     let mut text = String::new();
     encode(&mut text, registry).unwrap();
     let mut lines = text.lines();
-    let line = lines.find(|line| line.starts_with("store_circuit_open{"));
+    let line = lines.find(|line| line.starts_with("operator_store_circuit_open{"));
     line.unwrap_or_default().to_owned()
 }
 
@@ -155,15 +155,24 @@ async fn a_store_that_is_down_for_an_hour_is_tried_by_one_at_a_time_and_everybod
     // As many as it can serve: four a second.
     let (tasks, given) = identities(100, &gate, &store);
     sleep(Duration::from_secs(599)).await;
-    assert_eq!(circuit(&registry), "store_circuit_open{store=\"corp\"} 0");
+    assert_eq!(
+        circuit(&registry),
+        "operator_store_circuit_open{store=\"corp\"} 0"
+    );
     let before = store.asked();
     sleep(Duration::from_secs(3600)).await;
-    assert_eq!(circuit(&registry), "store_circuit_open{store=\"corp\"} 1");
+    assert_eq!(
+        circuit(&registry),
+        "operator_store_circuit_open{store=\"corp\"} 1"
+    );
     // Pauses of 1, 2, 4 … and then 60 seconds, a tenth more or less.
     let tries = store.asked() - before;
     assert!((60..90).contains(&tries), "{tries}");
     sleep(Duration::from_secs(150)).await;
-    assert_eq!(circuit(&registry), "store_circuit_open{store=\"corp\"} 0");
+    assert_eq!(
+        circuit(&registry),
+        "operator_store_circuit_open{store=\"corp\"} 0"
+    );
     let oldest = given.lock().unwrap().iter().min().copied().unwrap();
     assert!(oldest > Duration::from_secs(4200), "{oldest:?}");
     assert!(store.most.load(SeqCst) <= CONCURRENT);
@@ -180,7 +189,10 @@ async fn waiting_for_a_turn_says_nothing_of_the_store() {
     let failed: Vec<Problem> = readings.into_iter().filter_map(Result::err).collect();
     assert_eq!(failed, vec![Problem::Crowded(TURN); CONCURRENT]);
     assert!(read(&gate, &store, 0).await.is_ok());
-    assert_eq!(circuit(&registry), "store_circuit_open{store=\"corp\"} 0");
+    assert_eq!(
+        circuit(&registry),
+        "operator_store_circuit_open{store=\"corp\"} 0"
+    );
 }
 
 #[tokio::test(start_paused = true)]
