@@ -180,10 +180,10 @@ fn walked(pieces: &[&str]) -> Walked {
             .last_mut()
             .expect("a string has begun")
             .push_str(raw),
-        // What is left of the piece depends on the piece.
-        Step::Broken { at, before, .. } => {
+        // What was kept and what is left depend on the piece.
+        Step::Broken { at, .. } => {
             walked.is_broken = true;
-            walked.steps.push(format!("broken {at} {before}"));
+            walked.steps.push(format!("broken {at}"));
         }
         step => walked.steps.push(format!("{step:?}")),
     };
