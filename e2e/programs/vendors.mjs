@@ -39,7 +39,7 @@ async function vectors() {
   const ssl = protocol === "https:";
   const headers = { "X-Chroma-Token": process.env.CHROMA_TOKEN };
   const index = new ChromaClient({ ssl, host, port: `${port || (ssl ? 443 : 80)}${pathname}`, headers });
-  const collectionName = `of-${hostname()}`;
+  const collectionName = `javascript-${hostname()}`;
   const store = new Chroma(embeddings, { index, collectionName });
   const texts = ["a small gate", "a tall tower", "a deep moat"].map((pageContent) => ({ pageContent, metadata: { of: "castle" } }));
   await store.addDocuments(texts, { ids: ["gate", "tower", "moat"] });

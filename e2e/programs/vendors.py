@@ -42,7 +42,7 @@ def vectors():
     """Three texts go into a collection of this pod's own, and the nearest come out of it."""
     embeddings = OpenAIEmbeddings(model="text-embedding-3-small", check_embedding_ctx_length=False)
     client = chromadb.HttpClient(host=os.environ["CHROMA_URL"], headers={"X-Chroma-Token": os.environ["CHROMA_TOKEN"]})
-    store = Chroma(client=client, collection_name=f"of-{os.uname().nodename}", embedding_function=embeddings)
+    store = Chroma(client=client, collection_name=f"python-{os.uname().nodename}", embedding_function=embeddings)
     store.add_texts(["a small gate", "a tall tower", "a deep moat"], ids=["gate", "tower", "moat"])
     found = store.similarity_search_with_score("a small gate", k=2)
     kept = sorted(store.get()["documents"])
