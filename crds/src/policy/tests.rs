@@ -218,16 +218,20 @@ fn a_body_is_read_only_where_it_may_change_the_decision() {
     }
 }
 
-#[test]
-fn masks_of_several_policies_are_the_strongest_of_each_in_any_order() {
-    let policy = |name: &str, spec: &str| NamedPolicy {
+/// A policy of the identity `bot` with `spec`, which is the inside of a mapping.
+fn policy(name: &str, spec: &str) -> NamedPolicy {
+    NamedPolicy {
         name: name.into(),
         generation: 0,
         spec: crate::yaml::from_str(&format!(
             "{{targetRefs: [{{kind: AgentIdentity, name: bot}}], {spec}}}"
         ))
         .unwrap(),
-    };
+    }
+}
+
+#[test]
+fn masks_of_several_policies_are_the_strongest_of_each_in_any_order() {
     let hash = policy(
         "hash",
         "response: {mask: {style: Hash, detectors: [EMAIL, PHONE], phoneRegions: [DE],
@@ -284,14 +288,6 @@ fn masks_of_several_policies_are_the_strongest_of_each_in_any_order() {
 
 #[test]
 fn masks_of_calls_and_of_answers_are_apart_and_what_is_not_put_back_wins() {
-    let policy = |name: &str, spec: &str| NamedPolicy {
-        name: name.into(),
-        generation: 0,
-        spec: crate::yaml::from_str(&format!(
-            "{{targetRefs: [{{kind: AgentIdentity, name: bot}}], {spec}}}"
-        ))
-        .unwrap(),
-    };
     let restoring = policy(
         "restoring",
         "request: {mask: {restore: true, detectors: [EMAIL, IBAN]}}, response: {mask: {detectors: [JWT]}}",

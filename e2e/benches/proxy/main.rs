@@ -130,9 +130,7 @@ fn main() -> Result<()> {
     cores.stay_beside_the_upstream()?;
     let dir = tempfile::tempdir()?;
     let (fixture, entrants) = entrants::prepare(&cores, dir.path(), &programs, &only)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = runtime()?;
     let mut failures = Vec::new();
     let made = runtime.block_on(make_rounds(
         rounds,
@@ -185,9 +183,7 @@ fn soak_all(sidecar: PathBuf, calls: usize, mut only: Vec<String>) -> Result<()>
     cores.stay_beside_the_upstream()?;
     let dir = tempfile::tempdir()?;
     let (fixture, entrants) = entrants::prepare(&cores, dir.path(), &programs, &only)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let runtime = runtime()?;
     for mut entrant in entrants.into_iter().filter(|entrant| entrant.is_ours) {
         if entrant.proxy.is_some() {
             let soak = Soak::of(&mut entrant, &cores, &fixture, calls, progress);
@@ -195,6 +191,13 @@ fn soak_all(sidecar: PathBuf, calls: usize, mut only: Vec<String>) -> Result<()>
         }
     }
     Ok(())
+}
+
+/// Callers and upstream share one core.
+fn runtime() -> io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 /// What each entrant carries in a round.

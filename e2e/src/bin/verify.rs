@@ -119,52 +119,31 @@ const CHECKS: &[Check] = &[
         name: "chart",
         why: "the chart lints, and renders as its golden files say",
         needs_cluster: false,
-        commands: |_| Ok(vec![test(&["--package", "postern-e2e", "--test", "chart"])]),
+        commands: |_| Ok(vec![suite("chart")]),
     },
     Check {
         name: "signers",
         why: "botocore, moto, google-auth and an OAuth 2.0 server agree with what is put into requests",
         needs_cluster: false,
-        commands: |_| Ok(vec![test(&["--package", "postern-e2e", "--test", "sign"])]),
+        commands: |_| Ok(vec![suite("sign")]),
     },
     Check {
         name: "stores",
         why: "credentials follow a real OpenBao, and moto as AWS",
         needs_cluster: false,
-        commands: |_| {
-            Ok(vec![test(&[
-                "--package",
-                "postern-e2e",
-                "--test",
-                "stores",
-            ])])
-        },
+        commands: |_| Ok(vec![suite("stores")]),
     },
     Check {
         name: "standard",
         why: "LangChain's own tests end alike with the key and through the sidecar",
         needs_cluster: false,
-        commands: |_| {
-            Ok(vec![test(&[
-                "--package",
-                "postern-e2e",
-                "--test",
-                "standard",
-            ])])
-        },
+        commands: |_| Ok(vec![suite("standard")]),
     },
     Check {
         name: "clients",
         why: "what the official SDKs of OpenAI and Anthropic read of masked answers",
         needs_cluster: false,
-        commands: |_| {
-            Ok(vec![test(&[
-                "--package",
-                "postern-e2e",
-                "--test",
-                "clients",
-            ])])
-        },
+        commands: |_| Ok(vec![suite("clients")]),
     },
     Check {
         name: "fuzz",
@@ -188,12 +167,7 @@ const CHECKS: &[Check] = &[
         name: "cluster",
         why: "a real API server, kubelet and LangChain",
         needs_cluster: true,
-        commands: |_| {
-            Ok(vec![
-                test(&["--package", "postern-e2e", "--test", "ground"]),
-                test(&["--package", "postern-e2e", "--test", "cluster"]),
-            ])
-        },
+        commands: |_| Ok(vec![suite("ground"), suite("cluster")]),
     },
     Check {
         name: "demo",
@@ -383,6 +357,11 @@ fn test(args: &[&str]) -> Command {
     let mut command = cargo(&["test", "--locked"]);
     command.args(args);
     command
+}
+
+/// One of this crate's suites of tests.
+fn suite(name: &str) -> Command {
+    test(&["--package", "postern-e2e", "--test", name])
 }
 
 /// `cargo deny`, built on the first run. Advisories are left out: their database is on the open internet.

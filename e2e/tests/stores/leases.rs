@@ -8,6 +8,7 @@ use crate::{
     cluster::{bundled_secret, ready, until},
     postgres::Postgres,
     setting::Setting,
+    stays_while_sealed,
 };
 
 /// What the operator's login may do. Renewals and look-ups are in the `default` policy of every login.
@@ -124,19 +125,7 @@ async fn a_made_credential_outlives_the_operator_and_not_its_identity() -> Resul
     assert_eq!(leases(&bao).len(), 1);
 
     // With the store down, it stays.
-    bao.seal()?;
-    setting.refresh("sealed");
-    until("it says so", || ready(server) == "False/StoreSealed").await;
-    assert_eq!(bundled_secret(server).as_ref(), Some(&second));
-    setting.look_at("corp");
-    until("the store says so", || {
-        setting.store_ready("corp") == "False/StoreSealed"
-    })
-    .await;
-    bao.unseal()?;
-    // The identity hears of it from the store.
-    setting.look_at("corp");
-    until("it is ready again", || ready(server) == "True/Ready").await;
+    stays_while_sealed(&bao, &setting, &second).await?;
     assert_eq!(bundled_secret(server).as_ref(), Some(&second));
 
     server.delete("agentidentities", "support-bot");

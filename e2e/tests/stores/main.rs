@@ -123,10 +123,25 @@ async fn what_is_withdrawn_is_out_at_once_and_what_cannot_be_read_stays() -> Res
     })
     .await;
 
+    stays_while_sealed(&bao, &setting, "sk-live-2").await?;
+
+    bao.stop();
+    setting.refresh("gone");
+    until("it says so", || ready(server) == "False/StoreUnreachable").await;
+    assert_eq!(bundled_secret(server).as_deref(), Some("sk-live-2"));
+    assert_eq!(bundle(server)["minReader"], 4);
+    setting.nothing_leaked("sk-live");
+    controller.stop().await;
+    Ok(())
+}
+
+/// Seals the store that the identity's credential is in, and opens it again. Fails unless meanwhile both say so and the bundle keeps `value`.
+async fn stays_while_sealed(bao: &Bao, setting: &Setting, value: &str) -> Result<()> {
+    let server = &setting.server;
     bao.seal()?;
     setting.refresh("sealed");
     until("it says so", || ready(server) == "False/StoreSealed").await;
-    assert_eq!(bundled_secret(server).as_deref(), Some("sk-live-2"));
+    assert_eq!(bundled_secret(server).as_deref(), Some(value));
     setting.look_at("corp");
     until("the store says so", || {
         setting.store_ready("corp") == "False/StoreSealed"
@@ -136,14 +151,6 @@ async fn what_is_withdrawn_is_out_at_once_and_what_cannot_be_read_stays() -> Res
     // The identity hears of it from the store, long before it would look itself.
     setting.look_at("corp");
     until("it is ready again", || ready(server) == "True/Ready").await;
-
-    bao.stop();
-    setting.refresh("gone");
-    until("it says so", || ready(server) == "False/StoreUnreachable").await;
-    assert_eq!(bundled_secret(server).as_deref(), Some("sk-live-2"));
-    assert_eq!(bundle(server)["minReader"], 4);
-    setting.nothing_leaked("sk-live");
-    controller.stop().await;
     Ok(())
 }
 

@@ -98,11 +98,7 @@ pub(super) async fn reconcile(
     );
     let found = Moment::now();
     let now = Timestamp::now();
-    let before = AgentIdentityStatus {
-        // Another manager's: see `rollout`.
-        rotation: None,
-        ..object.status.read().cloned().unwrap_or_default()
-    };
+    let before = own_status(&object);
     let key = key(namespace, name);
     let answered = freshness::answered(&sources);
     let told = &before.credentials;
@@ -246,12 +242,17 @@ fn number(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// Says in the status that the reconcile ended with `error`. What else the status says stays.
-async fn report(ctx: &Context, object: &IdentityObject, owner: Id<'_>, error: Error) -> Error {
-    let before = AgentIdentityStatus {
+/// What the status says, but for what another manager writes: see `rollout`.
+fn own_status(object: &IdentityObject) -> AgentIdentityStatus {
+    AgentIdentityStatus {
         rotation: None,
         ..object.status.read().cloned().unwrap_or_default()
-    };
+    }
+}
+
+/// Says in the status that the reconcile ended with `error`. What else the status says stays.
+async fn report(ctx: &Context, object: &IdentityObject, owner: Id<'_>, error: Error) -> Error {
+    let before = own_status(object);
     let finding = Finding::fails(READY, error.reason(), error.to_string());
     let status = AgentIdentityStatus {
         conditions: conditions::merge(

@@ -27,7 +27,16 @@ use serde_json::{Value, json};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
-use super::own::Own;
+use super::{own::Own, problem::Problem};
+
+/// Fails unless `problem` has this reason, is definitive or not, and repeats nothing of an answer that has `hunter2` in it. `shown` tells the case.
+pub(super) fn assert_told(problem: &Problem, told: (&str, bool), shown: &str) {
+    assert_eq!((problem.reason(), problem.is_definitive()), told, "{shown}");
+    assert!(
+        !format!("{problem} {problem:?}").contains("hunter2"),
+        "{shown}"
+    );
+}
 
 /// What the server was asked.
 #[derive(Clone, Debug)]

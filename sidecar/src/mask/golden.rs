@@ -3,17 +3,20 @@
 //! A case with a `text` is carried by a call, by a whole answer and by the streams of several vendors. Every body goes through as a whole and byte by
 //! byte, and cut in two at every byte where it is one of the first [`CUT`] carriers' or stands in a file. Beside every case in which something is masked stands one in which nothing is.
 
-use std::{fs, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, header};
 use http_body_util::Full;
-use postern_crds::{policy, provider::Dialect, yaml};
+use postern_crds::{policy, provider::Dialect};
 use regex_lite::{Captures, Regex};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Masker, Masking, Masks, request};
+
+#[path = "../../tests/it/goldens.rs"]
+mod goldens;
 
 /// One file.
 #[derive(Deserialize)]
@@ -449,21 +452,7 @@ fn of_response(both: &Both, case: &Case, body: &Value) {
 }
 
 fn goldens() -> Vec<(String, Golden)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/masks");
-    let mut goldens: Vec<(String, Golden)> = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let golden = yaml::from_str(&fs::read_to_string(&path).unwrap());
-            (
-                name.clone(),
-                golden.unwrap_or_else(|error| panic!("{name}: {error}")),
-            )
-        })
-        .collect();
-    goldens.sort_by(|one, other| one.0.cmp(&other.0));
-    goldens
+    goldens::all("tests/masks")
 }
 
 #[test]

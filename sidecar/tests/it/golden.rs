@@ -3,16 +3,18 @@
 //! Every request goes through a real sidecar to a real upstream, by HTTP/1.1 and by HTTP/2 alike. What is denied must not be seen there; what
 //! is allowed must be seen once, as it was decided about.
 
-use std::{collections::BTreeMap, fs, net::SocketAddr, path::Path};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::Frame;
-use postern_crds::yaml;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Body, Client, Identity, Protocol, Upstream, full, line_of, stream};
+use crate::{
+    goldens,
+    support::{Answer, Body, Client, Identity, Protocol, Upstream, full, line_of, stream},
+};
 
 mod bytes_of;
 
@@ -183,21 +185,7 @@ fn in_words(reason: &str, rule: &Value) -> String {
 }
 
 fn goldens() -> Vec<(String, Golden)> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let mut goldens: Vec<(String, Golden)> = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| {
-            let path = entry.unwrap().path();
-            let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            let golden = yaml::from_str(&fs::read_to_string(&path).unwrap());
-            (
-                name.clone(),
-                golden.unwrap_or_else(|error| panic!("{name}: {error}")),
-            )
-        })
-        .collect();
-    goldens.sort_by(|one, other| one.0.cmp(&other.0));
-    goldens
+    goldens::all("tests/golden")
 }
 
 fn identity(golden: &Golden, upstream: &Upstream) -> Identity {

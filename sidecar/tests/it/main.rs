@@ -7,6 +7,7 @@ mod caller;
 mod content;
 mod deny;
 mod golden;
+mod goldens;
 mod inject;
 mod lifecycle;
 mod limits;

@@ -78,15 +78,9 @@ fn exec(scene: &Scene<'_>) -> Command {
 
 /// How often containers of the agent's pod, the sidecar too, were started again.
 fn restarts(scene: &Scene<'_>) -> Result<u64> {
-    let counts = scene.cluster.kubectl([
-        "get",
-        "pod",
-        scene.pod,
-        "--namespace",
-        NAMESPACE,
-        "--output",
-        "jsonpath={.status.initContainerStatuses[*].restartCount} {.status.containerStatuses[*].restartCount}",
-    ])?;
+    let counts = scene.of_pod(
+        "{.status.initContainerStatuses[*].restartCount} {.status.containerStatuses[*].restartCount}",
+    )?;
     let counts = counts.split_whitespace().map(str::parse::<u64>);
     counts.sum::<Result<u64, _>>().context("reading counts")
 }

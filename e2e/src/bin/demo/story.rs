@@ -24,6 +24,15 @@ pub(crate) struct Scene<'a> {
     pub(crate) postern: Option<&'a Path>,
 }
 
+impl Scene<'_> {
+    /// What stands at `path`, a JSONPath, of the agent's pod.
+    pub(crate) fn of_pod(&self, path: &str) -> Result<String> {
+        let output = format!("--output=jsonpath={path}");
+        self.cluster
+            .kubectl(["get", "pod", self.pod, "--namespace", NAMESPACE, &output])
+    }
+}
+
 /// One line of the sidecar's access log.
 #[derive(Debug, Deserialize)]
 struct Decided {
@@ -76,16 +85,8 @@ fn table(postern: &Path) -> Result<String> {
 }
 
 fn environment(scene: &Scene<'_>) -> Result<String> {
-    let template = r#"jsonpath={range .spec.containers[?(@.name=="agent")].env[*]}{.name}={.value}{"\n"}{end}"#;
-    scene.cluster.kubectl([
-        "get",
-        "pod",
-        scene.pod,
-        "--namespace",
-        NAMESPACE,
-        "--output",
-        template,
-    ])
+    scene
+        .of_pod(r#"{range .spec.containers[?(@.name=="agent")].env[*]}{.name}={.value}{"\n"}{end}"#)
 }
 
 fn calls(scene: &Scene<'_>) -> Result<()> {

@@ -4,7 +4,7 @@ use postern_crds::{source::Shape, yaml};
 use serde_json::json;
 
 use super::*;
-use crate::stores::fixtures::{Asked, Home, Said, Server};
+use crate::stores::fixtures::{Asked, Home, Said, Server, assert_told};
 
 const SECRET: &str = "sk-live-hunter2";
 
@@ -142,11 +142,7 @@ async fn each_refusal_has_its_word_and_only_the_stores_own_are_definitive() {
     ] {
         let shown = format!("{answer:?}");
         let problem = problem_of(KV2, answer).await;
-        assert_eq!(
-            (problem.reason(), problem.is_definitive()),
-            (reason, definitive),
-            "{shown}"
-        );
+        assert_told(&problem, (reason, definitive), &shown);
     }
 }
 
