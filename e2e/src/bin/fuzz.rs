@@ -22,6 +22,10 @@ struct Args {
     #[arg(long, default_value_t = 60)]
     seconds: u32,
 
+    /// Instead, feed each parser this often, with the same inputs each time
+    #[arg(long, conflicts_with = "seconds")]
+    runs: Option<u32>,
+
     /// Only these parsers; all by default
     parsers: Vec<String>,
 }
@@ -32,7 +36,11 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-saniti
     -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=16";
 
 fn main() -> Result<ExitCode> {
-    let Args { seconds, parsers } = Args::parse();
+    let Args {
+        seconds,
+        runs,
+        parsers,
+    } = Args::parse();
     packages::require(&Cache::open()?, &[("g++", "compiles libFuzzer")])?;
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sidecar/fuzz");
     let target = target()?;
@@ -41,9 +49,16 @@ fn main() -> Result<ExitCode> {
     for parser in chosen(&folder, &parsers)? {
         let found = target.join("found").join(&parser);
         fs::create_dir_all(&found)?;
+        // What earlier runs found would make this one look elsewhere.
+        let fresh = tempfile::tempdir()?;
+        let (length, found) = match runs {
+            Some(runs) => (format!("-runs={runs}"), fresh.path()),
+            None => (format!("-max_total_time={seconds}"), found.as_path()),
+        };
         let out = Command::new(&program)
             .env("TARGET", &parser)
-            .arg(format!("-max_total_time={seconds}"))
+            .args(runs.map(|_| "-seed=1"))
+            .arg(length)
             .arg(format!("-artifact_prefix={}/{parser}-", target.display()))
             .args([
                 "-print_final_stats=1",

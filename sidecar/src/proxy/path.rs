@@ -57,9 +57,6 @@ impl NormalPath {
                         b'/' if last_segment(&path).starts_with("arn:") => path.push_str("%2F"),
                         b'/' | b'\\' => return Err(PathError::HiddenSlash),
                         0..=0x1f | 0x7f => return Err(PathError::Control),
-                        b'%' if hex_pair(bytes, at + 3).is_some() => {
-                            return Err(PathError::Encoding);
-                        }
                         _ if is_pchar(byte) => path.push(char::from(byte)),
                         _ => {
                             path.push('%');
@@ -79,6 +76,13 @@ impl NormalPath {
             }
         }
         check_segments(&path)?;
+        // Looked for in what is sent: a digit of the inner encoding may have been encoded itself.
+        if path
+            .match_indices("%25")
+            .any(|(at, _)| hex_pair(path.as_bytes(), at + 3).is_some())
+        {
+            return Err(PathError::Encoding);
+        }
         Ok(Self(path))
     }
 
@@ -198,6 +202,9 @@ mod tests {
             ("/a%2", PathError::Encoding),
             ("/a%zz", PathError::Encoding),
             ("/a/%252e%252e/b", PathError::Encoding),
+            ("/a/%25%32e%252e/b", PathError::Encoding),
+            ("/a/%252%65", PathError::Encoding),
+            ("/a/%25%32%35", PathError::Encoding),
             ("/a{b}", PathError::Unencoded),
             ("/ä", PathError::Unencoded),
             ("/a b", PathError::Unencoded),

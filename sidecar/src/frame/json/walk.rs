@@ -8,8 +8,8 @@ use memchr::memchr2;
 const MAX_DEPTH: usize = 1024;
 /// Names are cut to this many bytes.
 const MAX_NAME: usize = 256;
-/// Numbers have fewer bytes.
-const MAX_BARE: usize = 64;
+/// Numbers have no more bytes.
+pub(crate) const MAX_BARE: usize = 64;
 
 /// What stands in the text. Places are counted in bytes from its beginning.
 #[derive(Debug, PartialEq, Eq)]
