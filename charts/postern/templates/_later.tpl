@@ -17,3 +17,13 @@
 {{- define "postern.stores.enabled" -}}
 {{- if dig "enabled" true (default dict .Values.stores) }}true{{ end -}}
 {{- end -}}
+
+{{/* From how many refused calls a minute on there is an alert. */}}
+{{- define "postern.alert.denialsPerMinute" -}}
+{{- dig "prometheusRule" "thresholds" "denialsPerMinute" 30.0 (default dict .Values.metrics) -}}
+{{- end -}}
+
+{{/* From how many dollars an hour on there is an alert. */}}
+{{- define "postern.alert.dollarsPerHour" -}}
+{{- dig "prometheusRule" "thresholds" "dollarsPerHour" 0.0 (default dict .Values.metrics) -}}
+{{- end -}}

@@ -162,5 +162,11 @@ fn values_that_an_earlier_release_does_not_have_are_as_by_default() -> Result<()
             difference(&expected, &rendered)
         );
     }
+    let enabled = "metrics.prometheusRule.enabled=true";
+    let expected = template(&["--set", enabled])?;
+    for name in ["thresholds", "thresholds.denialsPerMinute"] {
+        let without = format!("{enabled},metrics.prometheusRule.{name}=null");
+        assert_eq!(template(&["--set", &without])?, expected, "{name}");
+    }
     Ok(())
 }
