@@ -530,6 +530,8 @@ async fn alerts_are_about_metrics_that_there_are_before_anything_happened() {
     let alerts: Vec<&str> = rules
         .lines()
         .filter_map(|line| line.trim().strip_prefix("expr: "))
+        // Those by a threshold are about many events; what is missed of them is the first.
+        .filter(|expression| expression.ends_with("> 0"))
         .filter_map(|expression| {
             let begin = expression.find("postern_").unwrap();
             let name = &expression[begin..];
