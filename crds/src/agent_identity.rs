@@ -5,14 +5,14 @@
     reason = "the derive of KubeSchema repeats every struct, `pub` and all, inside a private function"
 )]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use crate::{provider, rules};
+use crate::{interval, provider, rules};
 
 mod inject;
 
@@ -180,11 +180,30 @@ pub struct Credential {
     #[schemars(schema_with = "deployments_schema")]
     pub deployments: BTreeMap<String, String>,
 
+    /// For how long after a change of the secret its previous value is still looked for in answers, as in `10m`; at most `24h`, by default `10m`. Nothing
+    /// new is sent with it, but its provider may take it, and show it, for that long. Each sidecar keeps it in its own memory and wipes it then; one that
+    /// starts after the change never had it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8), regex(pattern = "^[1-9][0-9]*[smh]$"))]
+    #[x_kube(validation = ("duration(self) <= duration('24h')", "use at most 24h"))]
+    pub overlap: Option<String>,
+
     /// Where the secret comes from.
     pub source: Source,
 }
 
+/// `overlap` where a credential says nothing: longer than all sidecars take to get a new value, and than providers mostly leave an old one in force.
+const OVERLAP: Duration = Duration::from_secs(10 * 60);
+/// The longest `overlap`: a value that was taken out of use has no place in memory for ever.
+pub(crate) const MAX_OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl Credential {
+    /// For how long a value of its secret is known after another one took its place.
+    pub fn overlap(&self) -> Duration {
+        let said = self.overlap.as_deref().and_then(interval::parse);
+        said.map_or(OVERLAP, |said| said.min(MAX_OVERLAP))
+    }
+
     /// How its secret is put into a request: as it says itself, or else as its provider wants it. `None` where it has neither.
     pub fn inject(&self) -> Option<&Inject> {
         self.inject

@@ -25,7 +25,7 @@ mod tests;
 
 /// The newest format that this version reads and writes. 2 added what a reader of 1 does not know: to policies modes, models, operations,
 /// tools, expressions and limits; to identities prices and deployments. 3 added masks to policies. 4 added to identities sources in stores. 5
-/// added to policies masks of calls and pseudonyms, and to identities `maxStaleness`.
+/// added to policies masks of calls and pseudonyms, and to identities `maxStaleness` and `overlap`.
 pub const FORMAT: u32 = 5;
 
 /// The oldest format that says all of `identity` and `policies`. A bundle is written in it, so that a sidecar from before an upgrade of the operator goes on
@@ -90,9 +90,12 @@ fn format_of_identity(identity: &AgentIdentitySpec) -> u32 {
             inject: _,
             tls: _,
             deployments,
+            overlap,
             source: Source { secret: _, store },
         } = credential;
-        if store.is_some() {
+        if overlap.is_some() {
+            5
+        } else if store.is_some() {
             4
         } else if !deployments.is_empty() {
             2

@@ -6,7 +6,7 @@ use std::{
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use postern_crds::{
@@ -91,7 +91,14 @@ impl Publisher {
     /// # Errors
     /// [`BundleError`] when its specs have no meaning; the one in use stays.
     pub(crate) fn publish(&self, bundle: Bundle) -> Result<(), BundleError> {
-        let snapshot = Snapshot::compile(bundle, &self.upstreams, &self.tokens)?;
+        let before = self.snapshots.borrow().clone();
+        let snapshot = Snapshot::compile(
+            bundle,
+            &self.upstreams,
+            &self.tokens,
+            before.as_deref(),
+            Instant::now(),
+        )?;
         self.metrics
             .bundle_loaded(&snapshot.identity, &snapshot.revision);
         for binding in snapshot.bindings() {
@@ -117,6 +124,17 @@ impl Publisher {
         self.snapshots.send_replace(Some(Arc::new(snapshot)));
         Ok(())
     }
+
+    /// Wipes what was secret before the bundle in use and is not looked for any longer at `now`.
+    fn forget(&self, now: Instant) {
+        if let Some(snapshot) = &*self.snapshots.borrow() {
+            for binding in snapshot.bindings() {
+                if let Some(overlap) = &binding.overlap {
+                    overlap.forget(now);
+                }
+            }
+        }
+    }
 }
 
 impl Watcher {
@@ -135,6 +153,7 @@ impl Watcher {
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
+            self.publisher.forget(Instant::now());
             // One stat of a file in memory; only a change is worth another thread.
             if self.has_changed() {
                 self = match tokio::task::spawn_blocking(move || {

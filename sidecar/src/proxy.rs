@@ -18,7 +18,7 @@ use crate::{
     proxy::{
         authority::OwnNames, metering::Metering, path::NormalPath, policy::Subject, replay::Replay,
     },
-    scrub::Scrubber,
+    scrub::{Needles, Scrubber},
     snapshot::Snapshot,
     upstream::{Lease, Outgoing},
 };
@@ -223,7 +223,10 @@ impl Proxy {
                 // In a place of its own: every call would make room for what hardly any needs.
                 && let Some(again) = Box::pin(replay.send(newer, exchange)).await
             {
-                (response, lease, needles) = again;
+                let with_newer;
+                (response, lease, with_newer) = again;
+                // It was sent with both, and may have begun before the newer one's overlap.
+                needles = Needles::either(needles, with_newer);
             }
         }
         headers::strip_response(response.headers_mut());

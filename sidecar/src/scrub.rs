@@ -16,11 +16,13 @@ mod daily;
 mod escape;
 mod head;
 mod needles;
+mod overlap;
 mod secrets;
 mod stream;
 
 pub(crate) use daily::Daily;
 pub(crate) use needles::Needles;
+pub(crate) use overlap::Overlap;
 pub(crate) use secrets::Secrets;
 pub(crate) use stream::Scrubber;
 

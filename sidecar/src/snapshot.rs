@@ -1,6 +1,9 @@
 //! What the proxy knows at one moment: one bundle, compiled, immutable. A request takes one snapshot and keeps it to its end.
 
-use std::{sync::Arc, time::SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
 
 use postern_crds::{
     Bundle, Policy, Route, bundle,
@@ -15,7 +18,7 @@ use crate::{
     clock::Utc,
     mask::Masks,
     proxy::canary::Canaries,
-    scrub::{Daily, Needles, Secrets},
+    scrub::{Daily, Needles, Overlap, Secrets},
     token,
     upstream::{Destination, Origin, Upstreams, tls::TrustError},
 };
@@ -65,9 +68,31 @@ pub(crate) struct Binding {
     pub(crate) needles: Option<Arc<Needles>>,
     /// The same where the secret signs for AWS: it changes from day to day.
     pub(crate) daily: Option<Daily>,
+    /// What must not come back of the values that it had before, if it had another one not long ago.
+    pub(crate) overlap: Option<Overlap>,
 }
 
 impl Binding {
+    /// What must not come back of a call that is made with it.
+    fn sought(&self) -> Option<Arc<Needles>> {
+        match (&self.token, &self.daily) {
+            (Some(token), _) => token.needles(),
+            (None, Some(daily)) => daily.newest(),
+            (None, None) => self.needles.clone(),
+        }
+    }
+
+    /// What is left of the values before that of `self` at `now`, where `before` stood in its place until then.
+    fn after(&self, before: &Self, now: Instant, overlap: Duration) -> Option<Overlap> {
+        let is_same = match (&self.secret, &before.secret) {
+            (Some(secret), Some(before)) => secret.value == before.value,
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        let replaced = (!is_same).then(|| before.sought()).flatten();
+        Overlap::after(before.overlap.as_ref(), replaced, now, overlap)
+    }
+
     /// Which version of its source the secret is, if there is one.
     fn version(&self) -> Option<&str> {
         self.secret.as_ref().map(|secret| secret.version.as_str())
@@ -75,7 +100,8 @@ impl Binding {
 }
 
 impl Snapshot {
-    /// Compiles `bundle`, taking the connections to hosts that were there before from `upstreams`, and the tokens from `tokens`.
+    /// Compiles `bundle`, taking the connections to hosts that were there before from `upstreams`, and the tokens from `tokens`. Of the secrets of `before`,
+    /// whose place it takes at `now`, it knows those that are others by then for as long as their `overlap` says.
     ///
     /// # Errors
     /// [`bundle::Error`] when the bundle's specs have no meaning. A certificate authority that cannot be read is not among them: it takes its
@@ -84,6 +110,8 @@ impl Snapshot {
         mut bundle: Bundle,
         upstreams: &Upstreams,
         tokens: &token::Sources,
+        before: Option<&Self>,
+        now: Instant,
     ) -> Result<Self, bundle::Error> {
         let (revision, terms) = (bundle.revision(), bundle.terms());
         let compiled = bundle.compile()?;
@@ -115,6 +143,7 @@ impl Snapshot {
                 token: None,
                 needles: None,
                 daily: None,
+                overlap: None,
                 route,
             };
             let Binding { secret, route, .. } = &binding;
@@ -137,6 +166,15 @@ impl Snapshot {
                     | Injection::Cookie { .. }
                     | Injection::Hmac(_) => binding.needles = secrets.needles([]),
                 }
+            }
+            let name = &binding.route.credential;
+            let before = before.and_then(|before| {
+                let mut bindings = before.bindings.iter();
+                bindings.find(|before| before.route.credential == *name)
+            });
+            let said = bundle.spec.credentials.iter().find(|c| c.name == *name);
+            if let (Some(before), Some(said)) = (before, said) {
+                binding.overlap = binding.after(before, now, said.overlap());
             }
             bindings.push(Arc::new(binding));
         }

@@ -159,6 +159,14 @@ impl Source {
         self.cache.current(|turn| self.fetch(turn)).await
     }
 
+    /// What must not come back of the newest token and of the secret, or of the secret alone.
+    pub(crate) fn needles(&self) -> Option<Arc<Needles>> {
+        match self.cache.newest() {
+            Some(bought) => bought.needles,
+            None => self.secrets.needles([]),
+        }
+    }
+
     /// The service did not take the token, though it has not expired: it was revoked. The next call has another one fetched.
     pub(crate) fn distrust(&self) {
         self.cache.distrust();

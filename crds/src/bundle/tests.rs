@@ -372,3 +372,10 @@ fn max_staleness_needs_a_reader_that_knows_it() {
     bundle.spec.max_staleness = Some("1h".into());
     assert_eq!(format(&bundle.spec, &bundle.policies), 5);
 }
+
+#[test]
+fn an_overlap_needs_a_reader_that_knows_it() {
+    let mut bundle = bundle();
+    bundle.spec.credentials[0].overlap = Some("1h".into());
+    assert_eq!(format(&bundle.spec, &bundle.policies), 5);
+}

@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 use regex_lite::Regex;
 
 use crate::{
-    agent_identity::{Credential, STORE_PATH, Source},
+    agent_identity::{Credential, MAX_OVERLAP, STORE_PATH, Source},
+    interval,
     names::is_label,
     provider,
     violation::Violation,
@@ -70,6 +71,13 @@ pub(super) fn combination(at: &str, credential: &Credential) -> Vec<Violation> {
             "deployments",
             "deployments goes with provider azure-openai only",
         );
+    }
+    if let Some(overlap) = &credential.overlap {
+        match interval::parse(overlap) {
+            Some(said) if said <= MAX_OVERLAP => {}
+            Some(_) => wrong("overlap", "use at most 24h"),
+            None => wrong("overlap", "use a number and a unit, as in 30s, 5m or 1h"),
+        }
     }
     let is_name = |name: &String| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic());
     if !credential

@@ -67,6 +67,10 @@ pub(crate) async fn apply(
         (None, Some(daily)) => aws::needles(daily, &binding.route, secret, now),
         (None, None) => binding.needles.clone(),
     };
+    let needles = match &binding.overlap {
+        Some(overlap) => overlap.with(needles),
+        None => needles,
+    };
     Ok(Injected { body, needles })
 }
 

@@ -6,7 +6,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 use bytes::Bytes;
@@ -82,7 +82,7 @@ impl Rehearsal {
             tasks.clone(),
         );
         let tokens = token::Sources::new(metrics, tasks);
-        let snapshot = Snapshot::compile(bundle, &upstreams, &tokens)?;
+        let snapshot = Snapshot::compile(bundle, &upstreams, &tokens, None, Instant::now())?;
         Ok(Self { snapshot })
     }
 

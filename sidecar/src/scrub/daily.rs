@@ -20,6 +20,15 @@ impl Daily {
         }
     }
 
+    /// Those of the newest day on which there was a call, or of the secret alone.
+    pub(crate) fn newest(&self) -> Option<Arc<Needles>> {
+        let newest = self.newest.lock().expect("no panic while the lock is held");
+        match &*newest {
+            Some((_, needles)) => needles.clone(),
+            None => self.secrets.needles([]),
+        }
+    }
+
     /// Those of `date`, whose `keys` are made where nobody asked for that date before.
     pub(crate) fn of<K: AsRef<[u8]>>(
         &self,

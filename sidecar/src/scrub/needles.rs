@@ -1,6 +1,6 @@
 //! The forms of a binding's secrets, and where in a text one of them stands.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, Input, MatchKind};
 use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
@@ -18,6 +18,7 @@ pub(super) const MIN_SECRET: usize = 8;
 const PREFIX: usize = 4;
 
 /// One form of a secret.
+#[derive(Clone)]
 struct Needle {
     /// Wiped with it.
     text: Zeroizing<Vec<u8>>,
@@ -94,9 +95,24 @@ impl Needles {
                 alphabet: Alphabet::Plain,
             });
         }
-        if needles.is_empty() {
-            return None;
+        (!needles.is_empty()).then(|| Self::of(needles, placeholder.as_bytes()))
+    }
+
+    /// What is in `one` or in `other`.
+    pub(crate) fn either(one: Option<Arc<Self>>, other: Option<Arc<Self>>) -> Option<Arc<Self>> {
+        match (one, other) {
+            (Some(one), Some(other)) => Self::union(&[other, one]).map(Arc::new),
+            (one, other) => one.or(other),
         }
+    }
+
+    /// What is in any of `all`. The placeholder is the first one's. `None` where there are none.
+    pub(crate) fn union(all: &[Arc<Self>]) -> Option<Self> {
+        let needles = all.iter().flat_map(|one| one.needles.iter().cloned());
+        Some(Self::of(needles.collect(), &all.first()?.placeholder))
+    }
+
+    fn of(needles: Vec<Needle>, placeholder: &[u8]) -> Self {
         let mut prefixes: Vec<[u8; PREFIX]> = needles.iter().flat_map(Needle::prefixes).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
@@ -109,12 +125,12 @@ impl Needles {
             .kind(Some(AhoCorasickKind::DFA))
             .build(&prefixes)
             .expect("some hundred patterns of four bytes are no limit of it");
-        Some(Self {
+        Self {
             needles,
             prefixes,
             heads,
-            placeholder: placeholder.as_bytes().to_vec(),
-        })
+            placeholder: placeholder.to_vec(),
+        }
     }
 
     /// Looks for secrets in `text` and covers them. `is_last` where nothing follows.

@@ -103,6 +103,12 @@ impl Cache {
         }
     }
 
+    /// The token that there is, whether or not it may still be sent.
+    pub(super) fn newest(&self) -> Option<Bought> {
+        let state = self.lock();
+        state.token.as_ref().map(|token| token.bought.clone())
+    }
+
     /// Forgets the token, unless that was done shortly before.
     pub(super) fn distrust(&self) {
         let now = Instant::now();

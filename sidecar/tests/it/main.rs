@@ -13,6 +13,7 @@ mod lifecycle;
 mod limits;
 mod mask;
 mod mask_request;
+mod overlap;
 mod process;
 mod rotation;
 mod scrub;
