@@ -351,6 +351,13 @@ impl Entry {
         );
     }
 
+    /// It ends with the provider's 401.
+    pub(crate) fn not_taken(&self) {
+        let route = self.route_label();
+        let refused = &self.log.metrics.unauthorized;
+        refused.get_or_create(&RouteLabel { route }).inc();
+    }
+
     /// It ends with an answer of ours.
     pub(crate) fn refused(&mut self, error: &Error) {
         if matches!(error, Error::Canary { .. }) {

@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     access::AccessLog,
     admin::Admin,
-    bundle::{Publisher, Watcher},
+    bundle::{Publisher, Wanted, Watcher},
     config::{Config, Source},
     limits::Limits,
     listener::{self, Server},
@@ -123,9 +123,10 @@ impl App {
         let (sender, snapshots) = watch::channel(None);
         let publisher =
             Publisher::new(sender, Arc::clone(&upstreams), tokens, Arc::clone(&metrics));
+        let wanted = Arc::new(Wanted::default());
         let source = match source {
             Source::Directory(directory) => {
-                let mut watcher = Watcher::new(&directory, publisher);
+                let mut watcher = Watcher::new(&directory, publisher, Arc::clone(&wanted));
                 watcher.look();
                 Bundles::Watched(watcher)
             }
@@ -140,6 +141,7 @@ impl App {
             OwnNames::new(&addresses),
             Arc::clone(&log),
             Arc::clone(&limits),
+            wanted,
             pod,
         ));
         let server = Arc::new(Server::new(

@@ -14,7 +14,7 @@ use postern_crds::{
     bundle::{Error as BundleError, MAX_BYTES},
     names::BUNDLE_KEY,
 };
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
 
 use crate::{metrics::Metrics, snapshot::Snapshot, token, upstream::Upstreams};
@@ -32,6 +32,17 @@ enum LoadError {
     Bundle(#[from] BundleError),
 }
 
+/// Has the bundle looked at before its time. Who asks waits for nothing, and many who ask at a time have one look.
+#[derive(Default)]
+pub(crate) struct Wanted(Notify);
+
+impl Wanted {
+    /// A newer bundle is wanted, since what the one in use says was not taken somewhere.
+    pub(crate) fn ask(&self) {
+        self.0.notify_one();
+    }
+}
+
 /// Publishes snapshots. The last good one stays whatever happens.
 pub(crate) struct Publisher {
     snapshots: watch::Sender<Option<Arc<Snapshot>>>,
@@ -46,6 +57,7 @@ pub(crate) struct Watcher {
     /// The file that was read last, good or bad.
     seen: Option<Stamp>,
     publisher: Publisher,
+    wanted: Arc<Wanted>,
 }
 
 /// What changes when a file does, or when another one takes its place.
@@ -138,12 +150,13 @@ impl Publisher {
 }
 
 impl Watcher {
-    /// Watches `directory`.
-    pub(crate) fn new(directory: &Path, publisher: Publisher) -> Self {
+    /// Watches `directory`, and looks there at once when that is `wanted`.
+    pub(crate) fn new(directory: &Path, publisher: Publisher, wanted: Arc<Wanted>) -> Self {
         Self {
             file: directory.join(BUNDLE_KEY),
             seen: None,
             publisher,
+            wanted,
         }
     }
 
@@ -151,8 +164,13 @@ impl Watcher {
     pub(crate) async fn follow(mut self) {
         let mut ticks = tokio::time::interval(POLL);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // One more look between two ticks: a provider that takes no call makes everybody ask.
+        let mut may_hurry = true;
         loop {
-            ticks.tick().await;
+            tokio::select! {
+                _ = ticks.tick() => may_hurry = true,
+                () = self.wanted.0.notified(), if may_hurry => may_hurry = false,
+            }
             self.publisher.forget(Instant::now());
             // One stat of a file in memory; only a change is worth another thread.
             if self.has_changed() {
@@ -217,3 +235,6 @@ fn read(path: &Path) -> (Option<Stamp>, Result<Zeroizing<Vec<u8>>, LoadError>) {
     let read = file.take(limit).read_to_end(&mut bytes);
     (Some(stamp), read.map(|_| bytes).map_err(LoadError::from))
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,6 +136,7 @@ pub(crate) struct Metrics {
     pub(crate) upstream_connects: Family<RouteLabel, Counter>,
     pub(crate) access_tokens: Family<AccessTokenLabels, Counter>,
     pub(crate) rotation_retries: Family<RetryLabels, Counter>,
+    pub(crate) unauthorized: Family<RouteLabel, Counter>,
     pub(crate) canaries: Family<RouteLabel, Counter>,
     pub(crate) secret_echoes: Family<RouteLabel, Counter>,
     pub(crate) request_masked: Family<MaskLabels, Counter>,
@@ -180,6 +181,7 @@ impl Metrics {
             upstream_connects: Family::default(),
             access_tokens: Family::default(),
             rotation_retries: Family::default(),
+            unauthorized: Family::default(),
             canaries: Family::default(),
             secret_echoes: Family::default(),
             request_masked: Family::default(),
@@ -237,6 +239,11 @@ impl Metrics {
             "rotation_retries",
             "Calls that were refused with a rotated secret and sent again with the newer one",
             metrics.rotation_retries.clone(),
+        );
+        registry.register(
+            "unauthorized",
+            "Calls that ended with 401 of the upstream, which did not take the secret",
+            metrics.unauthorized.clone(),
         );
         registry.register(
             "placeholders_misplaced",

@@ -11,6 +11,7 @@ use crate::{
     access::{AccessLog, Exchange},
     answer,
     body::{RequestBody, ResponseBody, Stages},
+    bundle::Wanted,
     error::Error,
     limits::Limits,
     listener::HeadError,
@@ -45,17 +46,19 @@ pub(crate) struct Proxy {
     own_names: OwnNames,
     log: Arc<AccessLog>,
     limits: Arc<Limits>,
+    wanted: Arc<Wanted>,
     /// The pod's name, for rules.
     pod: String,
 }
 
 impl Proxy {
-    /// A proxy that decides by the newest of `snapshots`, answers to `own_names` and keeps `limits`.
+    /// A proxy that decides by the newest of `snapshots`, answers to `own_names`, keeps `limits`, and says where a newer bundle is `wanted`.
     pub(crate) fn new(
         snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
         own_names: OwnNames,
         log: Arc<AccessLog>,
         limits: Arc<Limits>,
+        wanted: Arc<Wanted>,
         pod: String,
     ) -> Self {
         Self {
@@ -63,6 +66,7 @@ impl Proxy {
             own_names,
             log,
             limits,
+            wanted,
             pod,
         }
     }
@@ -227,6 +231,11 @@ impl Proxy {
                 (response, lease, with_newer) = again;
                 // It was sent with both, and may have begun before the newer one's overlap.
                 needles = Needles::either(needles, with_newer);
+            }
+            if response.status() == StatusCode::UNAUTHORIZED {
+                exchange.not_taken();
+                // The next call is to have the newest secret that there is.
+                self.wanted.ask();
             }
         }
         headers::strip_response(response.headers_mut());

@@ -115,7 +115,9 @@ async fn a_call_that_may_be_sent_twice_is_sent_again_with_the_newer_key() {
         };
         assert_eq!((&first.target, &first.body), (&second.target, &second.body));
         let retried = r#"postern_rotation_retries_total{route="openai",outcome="answered"} 1"#;
-        assert!(sidecar.metrics().await.contains(retried));
+        let metrics = sidecar.metrics().await;
+        assert!(metrics.contains(retried));
+        assert!(!metrics.contains("postern_unauthorized_total{"));
     }
 }
 
@@ -140,6 +142,20 @@ async fn a_call_that_must_not_be_sent_twice_gets_its_refusal() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_the_newer_key_too_is_passed_on_and_not_tried_a_third_time() {
+    let upstream = provider(Protocol::Http1).await;
+    let before = identity(&upstream, &anything());
+    let after = before.clone().secret("openai", "sk-of-nobody");
+    let (answer, sidecar) = call(&upstream, &before, &after, "GET", &[]).await;
+    assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(keys(&upstream), [OLD, "sk-of-nobody"]);
+    let metrics = sidecar.metrics().await;
+    let retried = r#"postern_rotation_retries_total{route="openai",outcome="answered"} 1"#;
+    assert!(metrics.contains(retried));
+    assert!(metrics.contains(r#"postern_unauthorized_total{route="openai"} 1"#));
+}
+
+#[tokio::test]
 async fn a_call_is_not_sent_again_under_a_policy_that_did_not_allow_it() {
     let upstream = provider(Protocol::Http1).await;
     let before = identity(&upstream, &anything());
@@ -157,6 +173,8 @@ async fn a_refusal_without_a_rotation_is_passed_on() {
     let answer = sidecar.get("/openai/v1/models").await;
     assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
     assert_eq!(keys(&upstream), [OLD]);
+    let counted = r#"postern_unauthorized_total{route="openai"} 1"#;
+    assert!(sidecar.metrics().await.contains(counted));
 }
 
 #[tokio::test]
