@@ -6,7 +6,7 @@ use std::{
 };
 
 use postern_crds::{
-    egress_policy::MaskStyle,
+    egress_policy::{Detector, MaskStyle},
     policy::{Masked, Masks},
 };
 
@@ -61,11 +61,16 @@ impl Masker {
     /// Of `masks`. Hashes are made with `key`.
     pub(crate) fn new(masks: &Masks, key: Arc<SessionKey>) -> Self {
         let searched = |enforce: bool| {
-            let (ids, detectors) = masks
+            let mut items: Vec<_> = masks
                 .items
                 .iter()
                 .enumerate()
                 .filter(|(_, item)| item.enforce == enforce)
+                .collect();
+            // Of two that find the same characters the first is meant. A number of a phone has neither a check digit nor a form of its own.
+            items.sort_by_key(|(_, item)| item.what == Masked::Detector(Detector::Phone));
+            let (ids, detectors) = items
+                .into_iter()
                 .map(|(id, item)| {
                     let detector = detector::detector(&item.what, &masks.phone_regions);
                     (ItemId(id), detector)

@@ -2,7 +2,7 @@
 //!
 //! The forms are those of ISO 8601 (`1980-03-12`, `19800312`), day, month and year in digits in either order with `/`, `-` or `.` between them, and
 //! with the month's name. The words before them and the months are English, German, French, Spanish, Italian, Portuguese and Dutch
-//! (<https://cldr.unicode.org/>, gregorian months). Only the date is masked.
+//! (<https://cldr.unicode.org/>, gregorian months), the words Chinese too. Only the date is masked.
 
 use super::{
     Detect, Found, Reach, Row, Triggers,
@@ -15,7 +15,7 @@ use crate::mask::{
 };
 
 /// What says that a date is one.
-const WORDS: [Word; 22] = [
+const WORDS: [Word; 24] = [
     Word::Part("birth"),
     Word::Part("geburt"),
     Word::Part("geboren"),
@@ -26,6 +26,8 @@ const WORDS: [Word; 22] = [
     Word::Part("nascita"),
     Word::Part("cumpleaños"),
     Word::Part("compleanno"),
+    Word::Part("出生"),
+    Word::Part("生日"),
     Word::Whole("born"),
     Word::Whole("dob"),
     Word::Whole("d.o.b"),

@@ -11,7 +11,7 @@ use super::{
 use crate::mask::{bytes::ByteSet, view::View};
 
 /// What says that a number is one.
-const WORDS: [Word; 7] = [
+const WORDS: [Word; 8] = [
     Word::Part("passport"),
     Word::Part("reisepass"),
     Word::Part("passeport"),
@@ -19,6 +19,7 @@ const WORDS: [Word; 7] = [
     Word::Part("passaporto"),
     Word::Part("passaporte"),
     Word::Part("paspoort"),
+    Word::Part("护照"),
 ];
 
 const MIN: usize = 6;

@@ -1,14 +1,18 @@
 //! PHONE: numbers in international form (ITU-T E.164), and in the national forms of the regions that a policy names.
 //!
 //! International: `+`, a country code that is assigned (<https://www.itu.int/pub/T-SP-E.164D>), and as many digits as E.164 and the larger plans
-//! have. National: the lengths and first digits of each region's numbering plan. Digits may stand in groups, with one space, no-break space,
-//! hyphen, dot or slash between them, and with parentheses.
+//! have; where a policy names regions, also with `00` for the `+`, as it is dialled in most of them. National: the lengths and first digits of each
+//! region's numbering plan. Digits may stand in groups, with one space, no-break space, hyphen, dot or slash between them, and with parentheses.
+//! An extension may stand right behind them: `x204`.
 
 use std::collections::BTreeSet;
 
 use postern_crds::egress_policy::Region;
 
-use super::{Detect, Found, Row, Triggers};
+use super::{
+    Detect, Found, Row, Triggers,
+    cursor::{Cursor, Step},
+};
 use crate::mask::{
     bytes::ByteSet,
     view::{Next, View},
@@ -16,10 +20,14 @@ use crate::mask::{
 
 /// E.164 section 6.2.1.
 const MAX_DIGITS: usize = 15;
+/// The same with `00` for the `+`.
+const MAX_DIALLED: usize = MAX_DIGITS + 2;
 /// The shortest number: those of small islands with their country code, and those of small places with their trunk's zero.
 const MIN_DIGITS: usize = 8;
 /// The most characters between two digits: a parenthesis and what stands beside it. Without one, one less.
 const MAX_SEPARATOR: usize = 2;
+/// The longest extension behind an `x`: `extLimitAfterAmbiguousChar` of <https://github.com/google/libphonenumber>, PhoneNumberUtil.
+const MAX_EXTENSION: usize = 9;
 
 /// Finds numbers.
 pub(super) struct Phone {
@@ -37,15 +45,15 @@ impl Phone {
 /// The digits so far, and after how many of them one of two groups ended.
 #[derive(Default)]
 struct Digits {
-    digits: [u8; MAX_DIGITS],
+    digits: [u8; MAX_DIALLED],
     count: usize,
     /// One bit a digit.
-    groups: u16,
+    groups: u32,
 }
 
 impl Detect for Phone {
     fn at(&self, view: &View<'_>, start: usize) -> Found {
-        let is_international = view.byte(start) == Some(b'+');
+        let has_plus = view.byte(start) == Some(b'+');
         let is_begin = match view.byte(start) {
             Some(b'+') => true,
             Some(b'(' | b'0'..=b'9') => !self.regions.is_empty(),
@@ -56,8 +64,8 @@ impl Detect for Phone {
         }
         let mut digits = Digits::default();
         let mut best = None;
-        let mut at = start + usize::from(is_international);
-        if is_international && !matches!(view.next(at), Next::Char('1'..='9') | Next::Unknown) {
+        let mut at = start + usize::from(has_plus);
+        if has_plus && !matches!(view.next(at), Next::Char('1'..='9') | Next::Unknown) {
             return Found::Nothing;
         }
         loop {
@@ -73,16 +81,16 @@ impl Detect for Phone {
                 _ => {}
             }
             let is_number = digits.count >= MIN_DIGITS
-                && if is_international {
-                    digits.is_international()
+                && if has_plus {
+                    is_international(digits.read())
                 } else {
-                    self.regions.iter().any(|region| digits.is_of(*region))
+                    self.is_dialled(&digits)
                 };
             if is_number {
-                match view.is_free_after(at) {
-                    None => return Found::Open,
-                    Some(true) => best = Some(at),
-                    Some(false) => {}
+                match end(view, at) {
+                    Ok(end) => best = Some(end),
+                    Err(Found::Open) => return Found::Open,
+                    Err(_) => {}
                 }
             }
             match separator(view, at) {
@@ -109,7 +117,7 @@ impl Detect for Phone {
     fn may_be(&self, row: &Row) -> bool {
         match (row.count, row.next) {
             _ if !row.is_start => false,
-            (_, None) | (MIN_DIGITS..=MAX_DIGITS, _) => true,
+            (_, None) | (MIN_DIGITS..=MAX_DIALLED, _) => true,
             (1..MIN_DIGITS, Some(b' ' | b'-' | b'.' | b'/')) => {
                 row.may_go_on() || matches!(row.then, Some(b'(' | b')'))
             }
@@ -128,6 +136,26 @@ impl Detect for Phone {
             .filter(|char| char.is_ascii_digit() || *char == '+')
             .collect()
     }
+}
+
+impl Phone {
+    /// Whether these are digits as they are dialled in one of the regions.
+    fn is_dialled(&self, digits: &Digits) -> bool {
+        match digits.read() {
+            [0, 0, number @ ..] => is_international(number),
+            _ if digits.are_something_else() => false,
+            _ => self.regions.iter().any(|region| digits.is_of(*region)),
+        }
+    }
+}
+
+/// The end of a number whose last digit stands before `at`.
+fn end(view: &View<'_>, at: usize) -> Step<usize> {
+    let mut cursor = Cursor { view, at };
+    if cursor.eat(|char| matches!(char, 'x' | 'X'))?.is_some() {
+        cursor.run(1, MAX_EXTENSION, |char| char.is_ascii_digit())?;
+    }
+    cursor.end()
 }
 
 /// The end of what may stand between two digits, or `at` where none follows. `None` where that is not known yet.
@@ -154,7 +182,7 @@ fn separator(view: &View<'_>, at: usize) -> Option<usize> {
 impl Digits {
     /// Whether there was room for one more.
     fn add(&mut self, digit: u8) -> bool {
-        let has_room = self.count < MAX_DIGITS;
+        let has_room = self.count < MAX_DIALLED;
         if has_room {
             self.digits[self.count] = digit;
             self.count += 1;
@@ -162,29 +190,34 @@ impl Digits {
         has_room
     }
 
-    /// Whether these are the digits of a number with its country code. Some write the trunk's zero too: `+49 (0)30`.
-    fn is_international(&self) -> bool {
-        let code = |length: usize| {
-            self.digits[..length]
-                .iter()
-                .fold(0, |code, digit| code * 10 + u16::from(*digit))
+    fn read(&self) -> &[u8] {
+        &self.digits[..self.count]
+    }
+
+    /// Whether the groups are those of a date (`12/03/1980`), whatever follows it, or of a social security number of the US.
+    fn are_something_else(&self) -> bool {
+        let ends_before = |count: usize| self.groups & ((1 << count) - 1) & !1;
+        let number = |digits: &[u8]| {
+            let digits = digits.iter().copied().map(u16::from);
+            digits.fold(0, |number, digit| number * 10 + digit)
         };
-        let lengths = match (code(1), code(2), code(3)) {
-            (1 | 7, ..) => 11..=11,
-            (_, 33 | 34 | 31 | 61, _) => 11..=12,
-            (_, 44, _) => 9..=13,
-            (_, 91, _) => 12..=13,
-            (_, 39, _) => MIN_DIGITS..=13,
-            (_, two, _) if is_two(two) => MIN_DIGITS..=MAX_DIGITS,
-            (.., three) if is_three(three) => MIN_DIGITS..=MAX_DIGITS,
-            _ => return false,
+        let is_date = match self.read() {
+            [a, b, c, d, rest @ ..] if rest.len() >= 4 => {
+                let (first, second) = (number(&[*a, *b]), number(&[*c, *d]));
+                (1..=12).contains(&first.min(second))
+                    && (1..=31).contains(&first.max(second))
+                    && (1900..2100).contains(&number(&rest[..4]))
+                    && ends_before(8) == 1 << 2 | 1 << 4
+                    && (self.count == 8 || self.groups & 1 << 8 != 0)
+            }
+            _ => false,
         };
-        lengths.contains(&self.count)
+        is_date || self.count == 9 && ends_before(9) == 1 << 3 | 1 << 5
     }
 
     /// Whether these are the digits of a number as `region` writes it.
     fn is_of(&self, region: Region) -> bool {
-        match (region, &self.digits[..self.count]) {
+        match (region, self.read()) {
             // <https://www.nanpa.com/numbering/about-north-american-numbering-plan>: NXX NXX XXXX; N is 2 to 9, N9X and N11 are no area codes and
             // N11 is no office code. Groups are these three.
             (Region::Us, [1, rest @ ..]) if rest.len() == 10 => {
@@ -220,6 +253,26 @@ impl Digits {
         let last_two = &ends[ends.len() - 2..];
         inside == 0 || (inside & !allowed == 0 && last_two.iter().all(|end| inside & 1 << end != 0))
     }
+}
+
+/// Whether these are the digits of a number with its country code. Some write the trunk's zero too: `+49 (0)30`.
+fn is_international(digits: &[u8]) -> bool {
+    let &[a, b, c, ..] = digits else {
+        return false;
+    };
+    let [a, b, c] = [a, b, c].map(u16::from);
+    let lengths = match (a, a * 10 + b, a * 100 + b * 10 + c) {
+        (0, ..) => return false,
+        (1 | 7, ..) => 11..=11,
+        (_, 33 | 34 | 31 | 61, _) => 11..=12,
+        (_, 44, _) => 9..=13,
+        (_, 91, _) => 12..=13,
+        (_, 39, _) => MIN_DIGITS..=13,
+        (_, two, _) if is_two(two) => MIN_DIGITS..=MAX_DIGITS,
+        (.., three) if is_three(three) => MIN_DIGITS..=MAX_DIGITS,
+        _ => return false,
+    };
+    lengths.contains(&digits.len())
 }
 
 fn is_american(digits: &[u8]) -> bool {
