@@ -164,6 +164,19 @@ const CHECKS: &[Check] = &[
         },
     },
     Check {
+        name: "presidio",
+        why: "masks find what Presidio finds in the same corpus, and more",
+        needs_cluster: false,
+        commands: |_| {
+            Ok(vec![test(&[
+                "--package",
+                "postern-e2e",
+                "--test",
+                "presidio",
+            ])])
+        },
+    },
+    Check {
         name: "cluster",
         why: "a real API server, kubelet and LangChain",
         needs_cluster: true,
