@@ -5,7 +5,7 @@
     reason = "the derive of KubeSchema repeats every struct, `pub` and all, inside a private function"
 )]
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, MicroTime};
 use kube::{
     CustomResource, KubeSchema,
     core::{Selector, SelectorExt as _},
@@ -105,6 +105,9 @@ pub struct StoreCaBundle {
     pub config_map: Option<KeyRef>,
 }
 
+/// The longest path in a store, in bytes.
+pub const STORE_PATH_LIMIT: usize = 512;
+
 /// What the controller found.
 #[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
@@ -116,4 +119,30 @@ pub struct CredentialStoreStatus {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
+    /// What was last told about it from outside, as by an event of its own. Any change makes the controller read what it is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refresh: Option<StoreRefresh>,
+}
+
+/// That something changed in a store, as somebody with the operator's token for events says.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct StoreRefresh {
+    /// When it was said.
+    pub requested_at: MicroTime,
+    /// The paths that it is about, as sources write them; none if it may be any.
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 512)))]
+    pub paths: Vec<String>,
+}
+
+impl StoreRefresh {
+    /// The most paths that one names; more are as good as any.
+    pub const MAX_PATHS: usize = 16;
+
+    /// Whether it may be about `path`.
+    pub fn is_about(&self, path: &str) -> bool {
+        self.paths.is_empty() || self.paths.iter().any(|one| one == path)
+    }
 }

@@ -30,7 +30,7 @@ pub const PREFIX: &str = "postern.dev/";
 
 /// Annotation by which a Secret's owner consents to its use: comma-separated identity names, or `*`.
 pub const ALLOW_IDENTITY_ANNOTATION: &str = "postern.dev/allow-identity";
-/// Annotation on an `AgentIdentity`: any change of its value makes the controller read the sources at once.
+/// Annotation on an `AgentIdentity` or a `CredentialStore`: any change of its value makes the controller read the sources at once.
 pub const REFRESH_ANNOTATION: &str = "postern.dev/refresh";
 
 /// Name of the injected container.
@@ -65,6 +65,9 @@ pub const CONTROLLER_MANAGER: &str = "postern-controller";
 pub const ROTATION_MANAGER: &str = "postern-controller-rotation";
 /// Field manager of the webhook's server-side apply of its `caBundle`.
 pub const WEBHOOK_MANAGER: &str = "postern-webhook";
+
+/// Field manager of `status.refresh` of a `CredentialStore`, which the webhook writes.
+pub const EVENTS_MANAGER: &str = "postern-webhook-events";
 
 /// Response header with the stable reason of an answer of ours; never passed through from an upstream.
 pub const REASON_HEADER: &str = "postern-reason";

@@ -110,7 +110,7 @@ pub struct WebhookArgs {
     /// What is injected.
     #[command(flatten)]
     pub sidecar: SidecarArgs,
-    /// Where `POST /inject` is served over TLS.
+    /// Where `POST /inject` is served over TLS, and `POST /v1/stores/NAME/refresh` with `--events-token-file`.
     #[arg(long, env = "POSTERN_LISTEN", default_value = "[::]:10250")]
     pub listen: SocketAddr,
     /// The `MutatingWebhookConfiguration` whose webhook `inject.postern.dev` gets our `caBundle`.
@@ -132,6 +132,9 @@ pub struct WebhookArgs {
         required_if_eq("certificates", "files")
     )]
     pub certificate_dir: Option<PathBuf>,
+    /// File with the tokens, one a line, by which `POST /v1/stores/NAME/refresh` is asked for, as by an event of a store. Absent: nobody may ask.
+    #[arg(long, env = "POSTERN_EVENTS_TOKEN_FILE")]
+    pub events_token_file: Option<PathBuf>,
 }
 
 /// Flags of `check`.

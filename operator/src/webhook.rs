@@ -1,8 +1,9 @@
-//! The admission webhook: puts the sidecar into pods that ask for it. Every replica works, and none keeps anything.
+//! The admission webhook: puts the sidecar into pods that ask for it. Every replica works, and none keeps anything. Beside that it hears of events of stores.
 
 mod admit;
 mod authority;
 mod cluster;
+mod events;
 mod files;
 pub mod inject;
 mod metrics;
@@ -25,6 +26,7 @@ use self::{
     admit::Admission,
     authority::{Authority, Settings},
     cluster::Cluster,
+    events::Events,
     files::Files,
     server::Server,
     serving::Serving,
@@ -58,6 +60,7 @@ pub async fn run(
         certificates,
         ca_secret,
         certificate_dir,
+        events_token_file,
     } = args;
     let CommonArgs {
         namespace,
@@ -77,6 +80,8 @@ pub async fn run(
     // Whatever is in here is needed until the last connection has ended.
     let mut tasks = JoinSet::new();
     let cluster = Cluster::watch(&client, &watch_namespaces, &mut tasks);
+    let events =
+        events_token_file.map(|file| Arc::new(Events::new(client.clone(), file, metrics.clone())));
     let drained = CancellationToken::new();
     match certificates {
         Certificates::Own => {
@@ -106,7 +111,7 @@ pub async fn run(
 
     let admission = Arc::new(Admission::new(cluster, Arc::new(template), metrics));
     tokio::select! {
-        () = server.serve(admission, shutdown.clone()) => {}
+        () = server.serve(admission, events, shutdown.clone()) => {}
         () = first_end(&mut tasks, &shutdown) => anyhow::bail!("a task of the webhook ended by itself"),
     }
     drained.cancel();

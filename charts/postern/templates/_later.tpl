@@ -18,6 +18,16 @@
 {{- if dig "enabled" true (default dict .Values.stores) }}true{{ end -}}
 {{- end -}}
 
+{{/* The Secret with the tokens for events of stores; empty if nobody may tell any. */}}
+{{- define "postern.events.secret" -}}
+{{- if include "postern.stores.enabled" . }}{{ dig "events" "tokenSecret" "" (default dict .Values.stores) }}{{ end -}}
+{{- end -}}
+
+{{/* The key in it. */}}
+{{- define "postern.events.key" -}}
+{{- dig "events" "tokenKey" "token" (default dict .Values.stores) -}}
+{{- end -}}
+
 {{/* From how many refused calls a minute on there is an alert. */}}
 {{- define "postern.alert.denialsPerMinute" -}}
 {{- dig "prometheusRule" "thresholds" "denialsPerMinute" 30.0 (default dict .Values.metrics) -}}

@@ -222,3 +222,34 @@ fn the_test_pod_runs_a_command_of_the_operator() {
         Cli::Run(role) => panic!("not the check but {}", role.name()),
     }
 }
+
+#[test]
+fn the_webhook_finds_its_tokens_for_events_where_they_are_mounted() {
+    let objects = objects_with("most");
+    let (_, Role::Webhook(webhook)) = roles("most") else {
+        panic!("the webhook")
+    };
+    let file = webhook.events_token_file.expect("a file");
+    let pod = &find(&objects, "Deployment", "corp-gate-webhook")["spec"]["template"]["spec"];
+    let named = |list_of: &Value| {
+        let events = list(list_of).iter().find(|one| one["name"] == "events");
+        events.expect("one of that name").clone()
+    };
+    let mount = named(&pod["containers"][0]["volumeMounts"]);
+    let secret = named(&pod["volumes"])["secret"].clone();
+    let mounted = format!(
+        "{}/{}",
+        mount["mountPath"].as_str().expect("a path"),
+        secret["items"][0]["path"].as_str().expect("a path")
+    );
+    assert_eq!(file.to_str(), Some(mounted.as_str()));
+    assert_eq!(secret["secretName"], "store-events");
+    assert_eq!(secret["items"][0]["key"], "tokens.txt");
+    // Admissions do not wait for it.
+    assert_eq!(secret["optional"], true);
+
+    let (_, Role::Webhook(webhook)) = roles("defaults") else {
+        panic!("the webhook")
+    };
+    assert_eq!(webhook.events_token_file, None);
+}

@@ -132,7 +132,7 @@ fn notes_name_what_was_installed() -> Result<()> {
 }
 
 /// Values that a release of an earlier chart does not have, as `helm upgrade --reuse-values` then brings none. All of them, and each.
-const LATER: [&str; 12] = [
+const LATER: [&str; 15] = [
     "admissionPolicies,stores,networkPolicy.stores,metrics.prometheusRule",
     "admissionPolicies",
     "admissionPolicies.enabled",
@@ -141,6 +141,9 @@ const LATER: [&str; 12] = [
     "stores.enabled",
     "stores.secrets",
     "stores.configMaps",
+    "stores.events",
+    "stores.events.tokenSecret",
+    "stores.events.tokenKey",
     "networkPolicy.stores",
     "networkPolicy.stores.ports",
     "networkPolicy.stores.cidrs",

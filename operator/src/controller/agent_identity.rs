@@ -285,12 +285,12 @@ pub(super) fn key(namespace: &str, name: &str) -> ObjectRef<IdentityObject> {
     ObjectRef::new(name).within(namespace)
 }
 
-/// Whether a credential of `object`, or of the last good spec of it, may come from the store called `name`.
-pub(super) fn reads(object: &IdentityObject, name: &str) -> bool {
+/// Whether a credential of `object`, or of the last good spec of it, may come from a path of the store called `name` that `is_meant`.
+pub(super) fn reads(object: &IdentityObject, name: &str, is_meant: impl Fn(&str) -> bool) -> bool {
     object.spec.read().is_none_or(|spec| {
         spec.credentials.iter().any(|credential| {
             let store = credential.source.store.as_ref();
-            store.is_some_and(|store| store.name == name)
+            store.is_some_and(|store| store.name == name && is_meant(&store.path))
         })
     })
 }

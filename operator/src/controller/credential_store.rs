@@ -4,7 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Client, runtime::controller::Action};
-use postern_crds::{CredentialStore, CredentialStoreStatus, names::CONTROLLER_MANAGER};
+use postern_crds::{
+    CredentialStore, CredentialStoreStatus, credential_store::StoreRefresh,
+    names::CONTROLLER_MANAGER,
+};
 
 use super::{
     Error,
@@ -47,7 +50,11 @@ pub(super) async fn reconcile(
             (finding, CHECK_AGAIN)
         }
     };
-    let before = object.status.read().cloned().unwrap_or_default();
+    // The rest is another manager's.
+    let before = CredentialStoreStatus {
+        refresh: None,
+        ..object.status.read().cloned().unwrap_or_default()
+    };
     let status = CredentialStoreStatus {
         observed_generation: object.metadata.generation,
         conditions: conditions::merge(
@@ -56,6 +63,7 @@ pub(super) async fn reconcile(
             object.metadata.generation,
             Timestamp::now(),
         ),
+        refresh: None,
     };
     // Asked here: the look took a while, and only the leader may write.
     if !ctx.leadership.is_held() {
@@ -64,6 +72,11 @@ pub(super) async fn reconcile(
     let stores = Api::<CredentialStore>::all(ctx.client.clone());
     status::write(&stores, CONTROLLER_MANAGER, name, uid, &before, &status).await?;
     Ok(Action::requeue(interval::jitter(next)))
+}
+
+/// What was last told about it from outside.
+pub(super) fn refresh(object: &StoreObject) -> Option<&StoreRefresh> {
+    object.status.read()?.refresh.as_ref()
 }
 
 /// Whether the status says `Ready`.

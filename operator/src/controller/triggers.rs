@@ -5,7 +5,7 @@ use kube::{
     ResourceExt as _,
     runtime::reflector::{ObjectRef, Store},
 };
-use postern_crds::{names::REFRESH_ANNOTATION, policy};
+use postern_crds::{credential_store::StoreRefresh, names::REFRESH_ANNOTATION, policy};
 
 use super::{
     agent_identity, credential_store, egress_policy,
@@ -136,6 +136,8 @@ pub(crate) struct StoreDigest {
     own: (Option<String>, Option<i64>, Option<String>),
     /// One that is ready again has answers for those who have none.
     ready: bool,
+    /// What was told about it from outside.
+    refresh: Option<StoreRefresh>,
 }
 
 pub(crate) fn store_digest(object: &StoreObject) -> StoreDigest {
@@ -146,6 +148,7 @@ pub(crate) fn store_digest(object: &StoreObject) -> StoreDigest {
             object.annotations().get(REFRESH_ANNOTATION).cloned(),
         ),
         ready: credential_store::is_ready(object),
+        refresh: credential_store::refresh(object).cloned(),
     }
 }
 
@@ -155,7 +158,8 @@ pub(crate) type Readers = (
     Store<IdentityObject>,
 );
 
-/// A store concerns itself and the identities that read there. `forget` is told of one that is gone.
+/// A store concerns itself and the identities that read there; what is told about some of its paths, those that read these. `forget` is told of one that is
+/// gone.
 pub(crate) fn on_store(
     stores: UnboundedSender<ObjectRef<StoreObject>>,
     readers: Vec<Readers>,
@@ -163,17 +167,23 @@ pub(crate) fn on_store(
 ) -> impl FnMut(&ObjectRef<StoreObject>, Change<'_, StoreDigest>) {
     move |key, change| {
         let own = |digest: Option<&StoreDigest>| digest.map(|digest| digest.own.clone());
+        let ready = |digest: Option<&StoreDigest>| digest.is_some_and(|digest| digest.ready);
         let changed = own(change.before) != own(change.after);
+        let all = changed || (ready(change.after) && !ready(change.before));
+        let told = |digest: Option<&StoreDigest>| digest.and_then(|digest| digest.refresh.clone());
+        let told = told(change.after).filter(|now| told(change.before).as_ref() != Some(now));
         match change.after {
             None => forget(&key.name),
-            Some(_) if changed => send(&stores, key.clone()),
+            Some(_) if changed || told.is_some() => send(&stores, key.clone()),
             Some(_) => {}
         }
-        if changed || change.after.is_some_and(|after| after.ready) {
+        if all || told.is_some() {
+            let is_meant =
+                |path: &str| all || told.as_ref().is_some_and(|told| told.is_about(path));
             for (queue, identities) in &readers {
-                for identity in
-                    identities.state_filter(|identity| agent_identity::reads(identity, &key.name))
-                {
+                let concerned = identities
+                    .state_filter(|identity| agent_identity::reads(identity, &key.name, is_meant));
+                for identity in concerned {
                     send(queue, ObjectRef::from_obj(&*identity));
                 }
             }

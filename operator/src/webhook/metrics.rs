@@ -20,6 +20,13 @@ pub struct Metrics {
     certificate_not_after: Gauge<f64, AtomicU64>,
     certificate_errors: Counter,
     handshake_errors: Counter,
+    events: Family<Event, Counter>,
+}
+
+/// One way for an event of a store to end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Event {
+    outcome: &'static str,
 }
 
 /// One way for an admission to end.
@@ -51,6 +58,7 @@ impl Default for Metrics {
             certificate_not_after: Gauge::default(),
             certificate_errors: Counter::default(),
             handshake_errors: Counter::default(),
+            events: Family::default(),
         }
     }
 }
@@ -96,6 +104,16 @@ impl Metrics {
             "TLS handshakes that failed",
             self.handshake_errors,
         );
+        registry.register(
+            "events",
+            "Events of stores that were told, by outcome (accepted, unauthorized, malformed, not_found, throttled, unavailable)",
+            self.events,
+        );
+    }
+
+    /// Counts an event of a store.
+    pub(super) fn event_told(&self, outcome: &'static str) {
+        self.events.get_or_create(&Event { outcome }).inc();
     }
 
     /// Counts an admission as under way, as long as what is returned lives.

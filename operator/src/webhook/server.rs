@@ -1,4 +1,4 @@
-//! `POST /inject` over TLS, HTTP/1.1 and HTTP/2.
+//! `POST /inject` over TLS, HTTP/1.1 and HTTP/2, and where it is wanted `POST /v1/stores/NAME/refresh`.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -24,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     admit::Admission,
+    events::{self, Events},
     metrics::Metrics,
     review::{Answer, Review},
     serving::Serving,
@@ -76,7 +77,12 @@ impl Server {
     }
 
     /// Serves until `shutdown`, and then drains.
-    pub(super) async fn serve(self, admission: Arc<Admission>, shutdown: CancellationToken) {
+    pub(super) async fn serve(
+        self,
+        admission: Arc<Admission>,
+        events: Option<Arc<Events>>,
+        shutdown: CancellationToken,
+    ) {
         let Self {
             listener,
             tls,
@@ -85,7 +91,8 @@ impl Server {
         let router = Router::new()
             .route("/inject", post(inject))
             .layer(DefaultBodyLimit::max(BODY_LIMIT))
-            .with_state(admission);
+            .with_state(admission)
+            .merge(events.map(events::router).unwrap_or_default());
         let graceful = GracefulShutdown::new();
         let mut connections = JoinSet::new();
         loop {

@@ -85,3 +85,53 @@ async fn an_operator_without_stores_asks_for_none() {
     assert_eq!(requests.iter().find(about), None);
     controller.stop().await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_told_of_a_store_has_it_read_at_once_for_those_whom_it_is_about() {
+    let server = cluster_of_store();
+    server.put("credentialstores", store(&json!({})));
+    let controller = Controller::start_with(&server, "one", &["--service-account", "postern"]);
+    until("nothing is there", || {
+        ready(&server) == "False/StoreUnreachable"
+    })
+    .await;
+    pass(60).await;
+    let readings = || {
+        let requests = server.requests();
+        let is_reading = |request: &&String| *request == "GET secrets/agents/postern-support-bot";
+        requests.iter().filter(is_reading).count()
+    };
+    // As the webhook writes it.
+    let tell = |time: &str, paths: Value| {
+        server.edit("credentialstores", "corp", |store| {
+            store["status"]["refresh"] = json!({ "requestedAt": time, "paths": paths });
+        });
+    };
+    // From right after a reading by itself, so that the next one is seconds away.
+    let next = async || {
+        let before = readings();
+        until("it is read by itself", || readings() > before).await;
+        pass(1).await;
+        readings()
+    };
+    let mut before = next().await;
+    for (time, paths, is_read) in [
+        ("2026-11-25T10:00:00.000001Z", json!([]), true),
+        ("2026-11-25T10:00:00.000002Z", json!(["ai/openai"]), true),
+        ("2026-11-25T10:00:00.000003Z", json!(["ai/claude"]), false),
+    ] {
+        tell(time, paths.clone());
+        pass(1).await;
+        assert_eq!(readings() > before, is_read, "{paths}");
+        before = next().await;
+    }
+    // The controller's own writing leaves it there.
+    pass(120).await;
+    let status = server.object("credentialstores", "corp")["status"].clone();
+    assert_eq!(status["refresh"]["paths"], json!(["ai/claude"]));
+    assert_eq!(
+        condition(&server, "credentialstores", "corp", "Ready"),
+        "False/StoreUnreachable"
+    );
+    controller.stop().await;
+}

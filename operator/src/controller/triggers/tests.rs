@@ -99,3 +99,70 @@ fn an_identity_wakes_itself_by_its_spec_and_its_policies_by_its_bundle() {
         assert_eq!(woken(&mut woken_policies), ["p"]);
     }
 }
+
+/// The store `corp` with this status.
+fn store(status: &serde_json::Value) -> StoreObject {
+    serde_json::from_value(json!({
+        "metadata": { "name": "corp", "uid": "uid-corp", "generation": 1 },
+        "spec": { "vault": { "address": "https://vault:8200", "auth": { "kubernetes": { "role": "postern" } } } },
+        "status": status,
+    }))
+    .unwrap()
+}
+
+/// Who is woken when the status of the store `corp` was `before` and is `after`, where one identity reads `ai/openai` there, one `ai/claude`, and one reads
+/// elsewhere; and whether the store is looked at.
+fn woken_by_store(before: &serde_json::Value, after: &serde_json::Value) -> (Vec<String>, bool) {
+    let (known, mut writer) = reflector::store();
+    for (name, store, path) in [
+        ("claude", "corp", "ai/claude"),
+        ("elsewhere", "other", "ai/openai"),
+        ("openai", "corp", "ai/openai"),
+    ] {
+        let mut credential = credential("key");
+        credential["source"] = json!({ "store": { "name": store, "path": path } });
+        let mut object = identity(&[credential]);
+        object.metadata.name = Some(name.into());
+        writer.apply_watcher_event(&Event::Apply(object));
+    }
+    let (identities, mut woken_identities) = mpsc::unbounded();
+    let (stores, mut woken_stores) = mpsc::unbounded();
+    let [before, after] = [before, after].map(|status| store_digest(&store(status)));
+    let change = Change {
+        before: Some(&before),
+        after: Some(&after),
+    };
+    on_store(stores, vec![(identities, known)], |_| {})(&ObjectRef::new("corp"), change);
+    (
+        woken(&mut woken_identities),
+        woken_stores.try_recv().is_ok(),
+    )
+}
+
+#[test]
+fn what_is_told_of_a_store_wakes_those_whom_it_is_about() {
+    let at = |second: u32, paths: &[&str]| {
+        let time = format!("2026-11-25T10:00:0{second}.000000Z");
+        json!({ "refresh": { "requestedAt": time, "paths": paths } })
+    };
+    let nothing = json!({});
+    let both = vec!["claude".to_owned(), "openai".to_owned()];
+    assert_eq!(woken_by_store(&nothing, &at(1, &[])), (both.clone(), true));
+    let one = woken_by_store(&at(1, &[]), &at(2, &["ai/openai", "ai/nobody"]));
+    assert_eq!(one, (vec!["openai".to_owned()], true));
+    assert_eq!(
+        woken_by_store(&at(1, &[]), &at(2, &["ai/nobody"])).0,
+        [""; 0]
+    );
+    // The same again, of the same moment, and what is taken back.
+    assert_eq!(woken_by_store(&at(1, &[]), &at(1, &[])), (vec![], false));
+    assert_eq!(woken_by_store(&at(1, &[]), &nothing), (vec![], false));
+}
+
+#[test]
+fn a_store_that_becomes_ready_wakes_all_who_read_there() {
+    let with = |status: &str| json!({ "conditions": [{ "type": "Ready", "status": status, "reason": "R", "message": "", "lastTransitionTime": "2026-11-25T10:00:00Z" }] });
+    let both = vec!["claude".to_owned(), "openai".to_owned()];
+    assert_eq!(woken_by_store(&with("False"), &with("True")), (both, false));
+    assert_eq!(woken_by_store(&with("True"), &with("False")).0, [""; 0]);
+}

@@ -15,6 +15,8 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::*;
 use crate::webhook::{admit::tests as admit, cluster::Cluster, serving::Leaf};
 
+mod events;
+
 /// A running server, and what its clients must trust.
 struct Running {
     address: SocketAddr,
@@ -26,8 +28,12 @@ struct Running {
 }
 
 async fn start(cluster: Cluster) -> Running {
+    start_with(cluster, Metrics::default(), None).await
+}
+
+/// One that hears of events of stores too.
+async fn start_with(cluster: Cluster, metrics: Metrics, events: Option<Arc<Events>>) -> Running {
     let serving = Arc::new(Serving::default());
-    let metrics = Metrics::default();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let server = Server::bind(any, Arc::clone(&serving), metrics.clone())
         .await
@@ -40,7 +46,7 @@ async fn start(cluster: Cluster) -> Running {
         serving,
         roots: RootCertStore::empty(),
         metrics,
-        server: tokio::spawn(server.serve(admission, shutdown.clone())),
+        server: tokio::spawn(server.serve(admission, events, shutdown.clone())),
         shutdown,
     };
     running.renew();
