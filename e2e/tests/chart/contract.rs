@@ -194,6 +194,33 @@ fn the_controller_may_use_its_own_lease_only() {
 }
 
 #[test]
+fn the_controller_is_let_out_to_the_admin_port_of_whatever_the_webhook_injects() {
+    for (set, fullname) in [("defaults", "postern"), ("most", "corp-gate")] {
+        let objects = objects_with(set);
+        let (_, Role::Webhook(webhook)) = roles(set) else {
+            panic!("{set}: the webhook")
+        };
+        let policy = find(&objects, "NetworkPolicy", &format!("{fullname}-controller"));
+        let to_sidecars = json!([{
+            "namespaceSelector": {},
+            "podSelector": {"matchExpressions": [{"key": names::IDENTITY_LABEL, "operator": "Exists"}]},
+        }]);
+        let mut rules = list(&policy["spec"]["egress"]).iter();
+        let rule = rules.find(|rule| rule["to"] == to_sidecars);
+        let ports = &rule.expect("a rule for sidecars")["ports"];
+        let admin = json!([{"port": names::ADMIN_PORT, "protocol": "TCP"}]);
+        assert_eq!(*ports, admin, "{set}");
+        let template = SidecarTemplate::new(webhook.sidecar).expect("a template");
+        let container = container(&template, &Settings::default());
+        assert_eq!(
+            container["ports"][0]["containerPort"],
+            names::ADMIN_PORT,
+            "{set}"
+        );
+    }
+}
+
+#[test]
 fn the_monitor_of_sidecars_selects_what_the_webhook_injects() {
     let objects = objects_with("most");
     let (_, Role::Webhook(webhook)) = roles("most") else {
