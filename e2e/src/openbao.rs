@@ -136,6 +136,11 @@ impl OpenBao {
         format!("https://{NAME}.{}.svc:8200", self.namespace)
     }
 
+    /// The authority that signed its certificate, as PEM.
+    pub fn authority(&self) -> &str {
+        &self.authority
+    }
+
     /// A store that leads here, for the namespaces that `allowed` selects; the operator logs in under `role`.
     pub fn store(&self, name: &str, role: &str, allowed: &Value) -> Result<()> {
         self.apply(&[json!({
@@ -181,13 +186,14 @@ impl OpenBao {
         command
     }
 
-    fn apply(&self, objects: &[Value]) -> Result<()> {
+    /// Applies several objects at once.
+    pub fn apply(&self, objects: &[Value]) -> Result<()> {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
         self.cluster.apply(&list.to_string())
     }
 
-    /// The metadata of something outside of its namespace.
-    fn elsewhere(&self, name: &str, namespace: Option<&str>) -> Value {
+    /// The metadata of something outside of its namespace that goes with it.
+    pub fn elsewhere(&self, name: &str, namespace: Option<&str>) -> Value {
         let mut metadata =
             json!({"name": name, "labels": self.labels, "ownerReferences": [self.owner]});
         if let Some(namespace) = namespace {

@@ -1,9 +1,9 @@
 // Serves what plays the providers as a provider is served: over TLS with HTTP/1.1 and HTTP/2, and says what it was sent.
 //
 // The host that a caller asks for decides who answers: aimock, a mock of many providers; a real Chroma for `chroma.…`; ministack, a mock of
-// AWS, for `bedrock-runtime.…`, which asks aimock what to say, tools included, and says it in Bedrock's words. Each request is one line of JSON
-// on standard output: protocol, method, path, every header (keys too, which aimock's own journal hides), and the status of the answer, or
-// `"aborted": true` where it did not come to its end.
+// AWS, for `aws.…` and `bedrock-runtime.…`, where it asks aimock what to say, tools included, and says it in Bedrock's words. Each request is one
+// line of JSON on standard output: protocol, method, path, every header (keys too, which aimock's own journal hides), and the status of the answer,
+// or `"aborted": true` where it did not come to its end.
 // Arguments go to aimock (`--latency 50`, `--chaos-disconnect 1`, …); AIMOCK_API_KEYS makes it refuse all other keys.
 //
 // A key that is the body of POST /__provider/revoke is answered with 401 from then on.
@@ -19,7 +19,7 @@ const aimock = ["/app/node_modules/@copilotkit/aimock/dist/cli.js", "--host", LO
 const chroma = "import chromadb_rust_bindings as chroma; chroma.cli(['chroma', 'run', '--path', '/tmp/chroma', '--host', '127.0.0.1', '--port', '4020'])";
 const PROVIDERS = [
   { host: /^chroma\./, port: 4020, health: "/api/v2/heartbeat", command: ["python3", "-c", chroma] },
-  { host: /^bedrock-runtime\./, port: 4030, health: "/_ministack/health", command: ["python3", "-c", "from ministack.app import main; main()"] },
+  { host: /^(aws|bedrock-runtime)\./, port: 4030, health: "/_ministack/health", command: ["python3", "-c", "from ministack.app import main; main()"] },
   { host: /^/, port: 4010, health: "/health", command: [process.execPath, ...aimock, "--log-level", "warn", ...process.argv.slice(2)] },
 ];
 // Of one connection, not of the message: https://www.rfc-editor.org/rfc/rfc9110#section-7.6.1
@@ -75,7 +75,8 @@ async function serve(req, res) {
   }
   const provider = PROVIDERS.find((provider) => provider.host.test(host));
   await provider.ready;
-  const inner = http.request({ host: LOCAL, port: provider.port, method: req.method, path: req.url, headers }, (answer) => {
+  // Each on a connection of its own: one that is kept may be closed by the mock just as it is used again, which is no failure of a provider.
+  const inner = http.request({ host: LOCAL, port: provider.port, method: req.method, path: req.url, headers, agent: false }, (answer) => {
     res.writeHead(answer.statusCode, forwarded(answer.headers));
     answer.pipe(res);
     answer.on("end", () => (outcome = { status: answer.statusCode }));

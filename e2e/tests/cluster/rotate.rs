@@ -1,6 +1,7 @@
 //! Does a change of key, consent or policy take effect in running pods, without a failed call and without a restart?
 
 mod load;
+mod sources;
 
 use anyhow::{Result, ensure};
 use postern_crds::names;

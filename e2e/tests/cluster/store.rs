@@ -1,11 +1,11 @@
 //! Do credentials come from a store of secrets, an OpenBao that knows the operator by its service account, and follow what happens there?
 
 use anyhow::{Result, ensure};
-use postern_e2e::{Namespace, PATIENCE, until};
+use postern_e2e::{Namespace, PATIENCE, house, until};
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
-use crate::support::{Agent, Agents, Stored, agent, ground, random};
+use crate::support::{Agent, Agents, Stored, agent, ground, random, version};
 
 /// Where the tests' provider is, and who vouches for it.
 const PROVIDER: (&str, &str) = ("api.openai.com", "provider-ca");
@@ -33,7 +33,7 @@ fn store_delivers_and_what_it_withdraws_is_out_with_the_reason_in_words() -> Res
     stored.settle(PROVIDER.0, PROVIDER.1)?;
     agents.ready()?;
     namespace.condition("credentialstore", store, "Ready", "True")?;
-    stored.version(1)?;
+    assert!(version(&stored.status()?)?.contains("/1@"));
     let agent = agent(agents, "bot")?;
     agents.until_used(&agents.openai, &agent)?;
 
@@ -147,4 +147,42 @@ fn store_that_is_not_there_yet_or_hangs_holds_nobody_up_and_is_found_again() -> 
     stored.put(&second)?;
     agents.until_used(&second, &agent)?;
     agents.ready()
+}
+
+#[test]
+fn store_that_throttles_or_is_trusted_no_longer_leaves_the_last_value_in_use() -> Result<()> {
+    let stored = Stored::start("faults", Agents::create_bare("faults")?)?;
+    let agents = &stored.agents;
+    let namespace = &agents.namespace;
+    stored.settle(PROVIDER.0, PROVIDER.1)?;
+    agents.ready()?;
+    let agent = agent(agents, "bot")?;
+    agents.until_used(&agents.openai, &agent)?;
+
+    // https://openbao.org/api-docs/system/rate-limit-quotas/
+    let limit = "sys/quotas/rate-limit/few";
+    stored
+        .bao
+        .run(&format!("write {limit} path=secret/ rate=1 interval=1h"))?;
+    unresolved(namespace, "StoreThrottled")?;
+    agent.ask()?.allowed()?;
+    stored.bao.run(&format!("delete {limit}"))?;
+    agents.ready()?;
+
+    // The authority that the operator trusts is another than the one that signed the server's certificate.
+    let trust = |authority: &str| {
+        let patch = json!({"data": {"ca.crt": authority}}).to_string();
+        let of_the_operator = ["--namespace", house::NAMESPACE, "--type=merge", "--patch"];
+        let what = ["patch", "configmap", stored.server.name()];
+        let arguments = what.iter().chain(&of_the_operator).copied();
+        stored.server.cluster().kubectl(arguments.chain([&*patch]))
+    };
+    trust(&ground()?.provider.ca)?;
+    unresolved(namespace, "StoreTlsFailed")?;
+    agent.ask()?.allowed()?;
+    trust(stored.bao.authority())?;
+    agents.ready()?;
+    let second = format!("sk-live-{}", random()?);
+    stored.put(&second)?;
+    agents.until_used(&second, &agent)
 }

@@ -22,7 +22,7 @@ pub(crate) use self::{
     machine::Process,
     pods::{Agent, agent, container, deployment, direct, pod, resting, without_postern},
     release::{Restored, helm},
-    stored::Stored,
+    stored::{Stored, version},
 };
 
 /// The shared ground: Postern installed, the provider running, the agents' images on the node.

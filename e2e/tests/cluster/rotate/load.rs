@@ -1,4 +1,4 @@
-//! Is a rotation in the store of secrets noticed by programs that call all the while, LangChain among them?
+//! Is a rotation in a store of secrets noticed by programs that call all the while, LangChain among them?
 
 use std::{
     collections::BTreeMap,
@@ -16,8 +16,9 @@ use postern_e2e::{
 };
 use rustix::process::Signal;
 
+use super::sources::{self, Source};
 use crate::support::{
-    Agent, Agents, Stored, Turn, WHOLE_RUN, config_map, create, ground, pod, random,
+    Agent, Agents, Stored, Turn, WHOLE_RUN, config_map, create, ground, pod, random, version,
 };
 
 /// The pods, what runs in each, and how many calls a second it makes.
@@ -36,7 +37,7 @@ struct Key {
     value: String,
     /// The store had it.
     stored: u64,
-    /// All sidecars had it.
+    /// The identity's status said that all sidecars have it.
     complete: u64,
 }
 
@@ -52,7 +53,10 @@ struct Call {
 struct Load {
     stored: Stored,
     provider: Provider,
-    _provider: Namespace,
+    /// The provider's namespace.
+    beside: Namespace,
+    /// Where the identity has its key from.
+    source: Source,
     /// The keys so far, in order.
     keys: Vec<Key>,
 }
@@ -64,9 +68,11 @@ impl Load {
         // Alone, for the operator is not left in peace, and so that the machine has time for the calls.
         let agents = Agents::arrive("load", Turn::alone())?;
         let stored = Stored::start("load", agents)?;
-        let namespace = Namespace::create(cluster, "load-provider")?;
+        let beside = Namespace::create(cluster, "load-provider")?;
         let image = image::provider(cluster.cache())?;
-        let provider = Provider::ensure(cluster, namespace.name(), &image, &[])?;
+        let aws = sources::aws(&beside);
+        let provider = Provider::ensure(cluster, beside.name(), &image, &[&aws])?;
+        sources::add(&stored, &beside, &provider)?;
         let agents = &stored.agents;
         let ca = serde_json::json!({"ca.crt": provider.ca});
         agents.apply(&[config_map("load-ca", &ca)])?;
@@ -93,7 +99,8 @@ impl Load {
         };
         let load = Self {
             provider,
-            _provider: namespace,
+            beside,
+            source: Source::OpenBao,
             stored,
             keys: vec![first],
         };
@@ -104,47 +111,66 @@ impl Load {
         Ok(load)
     }
 
-    /// Makes a new key, `disturb`s the operator, waits until all pods have it, and has the provider refuse the old one.
+    /// Puts the key into another store, and has the identity read it there.
+    fn move_to(&mut self, source: Source) -> Result<()> {
+        source.put(&self.stored, &self.beside, &self.newest()?.value)?;
+        let store = source.store(&self.stored);
+        self.stored
+            .settle_with(&store, &self.provider.host(), "load-ca")?;
+        let place = format!("store/{store}/");
+        until("the key from another store", PATIENCE, || {
+            let status = self.stored.status()?;
+            let version = version(&status)?;
+            ensure!(version.starts_with(&place), "{version}");
+            Ok(())
+        })?;
+        self.source = source;
+        Ok(())
+    }
+
+    /// Makes a new key, `disturb`s the operator, waits until the rotation is complete, and has the provider refuse the old key.
     fn rotate(&mut self, disturb: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
         let value = format!("sk-live-{}", random()?);
+        let status = self.stored.status()?;
+        let before = version(&status)?;
         let stored = now()?;
-        self.stored.put(&value)?;
+        self.source.put(&self.stored, &self.beside, &value)?;
         disturb(self)?;
-        self.complete()?;
+        let complete = self.complete(before)?;
         self.keys.push(Key {
             value,
             stored,
-            complete: now()?,
+            complete,
         });
         self.some_with_the_newest_key()?;
-        let old = &self.keys[self.keys.len() - 2].value;
-        self.provider.revoke(old)?;
-        self.refuses(old)?;
-        self.some_with_the_newest_key()
+        self.provider.revoke(&self.keys[self.keys.len() - 2].value)
     }
 
-    /// Waits until every pod has the newest version of what the server keeps.
-    fn complete(&self) -> Result<()> {
-        let status = self.stored.version(self.keys.len() + 1)?;
-        let revision = status["bundleRevision"].as_str().context("a revision")?;
-        let revision = format!("revision=\"{revision}\"");
-        for (name, ..) in PODS {
-            until(&format!("{name} to have it"), PATIENCE, || {
-                let metrics = self.pod(name).metrics()?;
-                let has = metrics.lines().any(|line| {
-                    line.starts_with("postern_bundle_info") && line.contains(&revision)
-                });
-                ensure!(has, "{metrics}");
-                Ok(())
-            })?;
-        }
-        Ok(())
+    /// Waits until the identity's status says that all sidecars have another version of the credential than `before`, and returns since when it does.
+    fn complete(&self, before: &str) -> Result<u64> {
+        until("the rotation to be complete", PATIENCE, || {
+            let status = self.stored.status()?;
+            ensure!(version(&status)? != before, "{before} is the newest");
+            let rotation = status.rotation.as_ref().context("no rotation")?;
+            let is_current = Some(&rotation.current_version) == status.bundle_revision.as_ref();
+            let all = usize::try_from(rotation.sidecars)? == PODS.len()
+                && rotation.sidecars_on_current == rotation.sidecars;
+            let completed = rotation.completed_at.as_ref();
+            let completed = completed.filter(|_| is_current && all);
+            let completed = completed.with_context(|| format!("{rotation:?}"))?;
+            // It is of whole seconds, and nobody knew before it was read here.
+            let by_then = u64::try_from(completed.0.as_millisecond())? + 1000;
+            Ok(by_then.min(now()?))
+        })
+    }
+
+    fn newest(&self) -> Result<&Key> {
+        self.keys.last().context("a key")
     }
 
     /// Waits until some more calls arrive with the newest key.
     fn some_with_the_newest_key(&self) -> Result<()> {
-        let newest = &self.keys.last().context("a key")?.value;
-        let bearer = format!("Bearer {newest}");
+        let bearer = format!("Bearer {}", self.newest()?.value);
         let since = now()?;
         until("calls with the newest key", PATIENCE, || {
             let calls = self.received(Duration::from_secs(30))?;
@@ -190,6 +216,8 @@ impl Load {
 
     /// Ends the programs, and fails if one call of theirs did, or had another key than it should.
     fn end(&self) -> Result<()> {
+        self.refuses(&self.keys[self.keys.len() - 2].value)?;
+        self.some_with_the_newest_key()?;
         let mut made = 0;
         for (name, ..) in PODS {
             self.pod(name).process("agent")?.send(Signal::TERM)?;
@@ -276,11 +304,17 @@ fn now() -> Result<u64> {
 }
 
 #[test]
-fn rotate_three_times_in_openbao_under_load_without_one_failed_call_whoever_of_the_operator_dies()
+fn rotate_three_times_in_each_store_under_load_without_one_failed_call_whoever_of_the_operator_dies()
 -> Result<()> {
     let mut load = Load::start()?;
     load.rotate(|_| Ok(()))?;
     load.rotate(Load::kill_the_leader)?;
     load.rotate(Load::restart_the_operator)?;
+    for source in [Source::Http, Source::Aws] {
+        load.move_to(source)?;
+        for _ in 0..3 {
+            load.rotate(|_| Ok(()))?;
+        }
+    }
     load.end()
 }

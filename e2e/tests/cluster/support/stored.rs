@@ -1,7 +1,8 @@
 //! An agent's namespace whose credential comes from an OpenBao, in a namespace beside it.
 
-use anyhow::{Context, Result, ensure};
-use postern_e2e::{Namespace, OpenBao, PATIENCE, image, until};
+use anyhow::{Context, Result};
+use postern_crds::agent_identity::AgentIdentityStatus;
+use postern_e2e::{Namespace, OpenBao, image};
 use serde_json::{Value, json};
 
 use super::{Agents, ground};
@@ -12,6 +13,8 @@ pub(crate) struct Stored {
     pub(crate) bao: OpenBao,
     /// The server's namespace.
     pub(crate) server: Namespace,
+    /// Selects the agents' namespace, which alone may use the server.
+    pub(crate) allowed: Value,
 }
 
 impl Stored {
@@ -34,6 +37,7 @@ impl Stored {
             agents,
             bao,
             server,
+            allowed,
         })
     }
 
@@ -50,22 +54,27 @@ impl Stored {
 
     /// Adds identity and policy `support-bot`, for a provider at `host` whose authority is in the ConfigMap `ca`.
     pub(crate) fn settle(&self, host: &str, ca: &str) -> Result<()> {
+        self.settle_with(self.server.name(), host, ca)
+    }
+
+    /// As [`Stored::settle`], with the key from `ai/openai` of the store of this name.
+    pub(crate) fn settle_with(&self, store: &str, host: &str, ca: &str) -> Result<()> {
         let manifest = include_str!("stored.yaml")
             .replace("HOST", host)
             .replace("CA", ca)
-            .replace("STORE", self.server.name());
+            .replace("STORE", store);
         self.agents.namespace.apply(&manifest)
     }
 
-    /// What the identity's status says of its credential, once it is of version `number` of what the server keeps.
-    pub(crate) fn version(&self, number: usize) -> Result<Value> {
-        until(&format!("version {number}"), PATIENCE, || {
-            let identity = self.agents.namespace.get("agentidentity", "support-bot")?;
-            let status = &identity["status"];
-            let version = status["credentials"][0]["version"].as_str();
-            let version = version.with_context(|| status.to_string())?;
-            ensure!(version.contains(&format!("/{number}@")), "{version}");
-            Ok(status.clone())
-        })
+    /// What the identity's status says.
+    pub(crate) fn status(&self) -> Result<AgentIdentityStatus> {
+        let mut identity = self.agents.namespace.get("agentidentity", "support-bot")?;
+        serde_json::from_value(identity["status"].take()).context("reading a status")
     }
+}
+
+/// The version of the first credential that the pods receive.
+pub(crate) fn version(status: &AgentIdentityStatus) -> Result<&str> {
+    let credential = status.credentials.first().context("no credential")?;
+    credential.version.as_deref().context("no version")
 }
