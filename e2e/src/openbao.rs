@@ -160,12 +160,23 @@ impl OpenBao {
             .iter()
             .map(|path| format!("path \"secret/data/{path}\" {{ capabilities = [\"read\"] }}\n"))
             .collect();
-        self.run_with("policy write reader -", &rules)
+        self.policy(&rules)
+    }
+
+    /// What the operator may do, as rules of a policy.
+    pub fn policy(&self, rules: &str) -> Result<()> {
+        self.run_with("policy write reader -", rules)
+    }
+
+    /// Writes `data`, which may be secret, at a path.
+    pub fn write(&self, path: &str, data: &Value) -> Result<()> {
+        // From its input, so that it is in no list of processes.
+        self.run_with(&format!("write {path} -"), &data.to_string())
     }
 
     /// Keeps `key` as `api_key` of a path of `secret`, as a new version of it.
     pub fn put(&self, path: &str, key: &str) -> Result<()> {
-        // From its input, so that it is in no list of processes.
+        // As above.
         self.run_with(&format!("kv put -mount=secret {path} api_key=-"), key)
     }
 

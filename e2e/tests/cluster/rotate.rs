@@ -1,5 +1,6 @@
 //! Does a change of key, consent or policy take effect in running pods, without a failed call and without a restart?
 
+mod leases;
 mod load;
 mod sources;
 

@@ -1,12 +1,14 @@
 //! Are credentials that OpenBao makes for each reading kept, renewed, replaced in time, and ended when nobody wants them? They are users of a real PostgreSQL.
 
+use std::net::Ipv4Addr;
+
 use anyhow::Result;
+use postern_e2e::Postgres;
 use serde_json::json;
 
 use crate::{
     bao::Bao,
     cluster::{bundled_secret, ready, until},
-    postgres::Postgres,
     setting::Setting,
     stays_while_sealed,
 };
@@ -17,23 +19,23 @@ path "database/creds/*" { capabilities = ["read"] }
 path "sys/leases/revoke" { capabilities = ["update"] }
 "#;
 
-const CREATE: &str = "creation_statements=CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'";
-
 /// An OpenBao that makes users of a PostgreSQL that last for `ttl`, and for `max_ttl` at most.
 fn database(ttl: &str, max_ttl: &str) -> Result<(Postgres, Bao, Setting)> {
-    let postgres = Postgres::start()?;
+    let postgres = Postgres::start(Ipv4Addr::LOCALHOST.into())?;
     let bao = Bao::start()?;
     bao.policy("reader", POLICY)?;
     bao.run("secrets enable database")?;
     let config = postgres.config();
+    let config = config.map(|(name, value)| format!("{name}={value}"));
     bao.write(
         "database/config/main",
         &config.each_ref().map(String::as_str),
     )?;
+    let create = format!("creation_statements={}", Postgres::CREATE);
     let (ttl, max_ttl) = (format!("default_ttl={ttl}"), format!("max_ttl={max_ttl}"));
     bao.write(
         "database/roles/agent",
-        &["db_name=main", CREATE, &ttl, &max_ttl],
+        &["db_name=main", &create, &ttl, &max_ttl],
     )?;
     let setting = Setting::new(&bao.authority);
     let token = setting.token(&bao)?;

@@ -13,7 +13,6 @@ mod cluster;
 mod jwt;
 mod leases;
 mod moto;
-mod postgres;
 mod review;
 mod setting;
 

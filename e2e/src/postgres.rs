@@ -1,16 +1,16 @@
-//! A real PostgreSQL on this machine's loopback, for credentials that are made and ended there.
+//! A real PostgreSQL on this machine, for credentials that are made and ended there.
 
 use std::{
     fs,
-    net::TcpListener,
+    net::{IpAddr, TcpListener},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
 
+use crate::{Cache, image, run, until};
 use anyhow::{Context as _, Result};
-use postern_e2e::{Cache, image, run};
 use tempfile::TempDir;
 
 /// How long it may take to start.
@@ -20,17 +20,23 @@ const NOBODY: u32 = 65534;
 const PASSWORD: &str = "owner-of-all";
 
 /// A running server. It ends when dropped.
-pub(crate) struct Postgres {
+#[derive(Debug)]
+pub struct Postgres {
     child: Child,
     programs: PathBuf,
+    address: IpAddr,
     port: u16,
     _folder: TempDir,
 }
 
 impl Postgres {
-    pub(crate) fn start() -> Result<Self> {
-        let requirements =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stores/requirements-postgres.txt");
+    /// How OpenBao's `database` engine makes a user in it.
+    pub const CREATE: &str =
+        "CREATE ROLE \"{{name}}\" LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}'";
+
+    /// Starts one that listens at an address of this machine and lets in whoever has a password, from wherever.
+    pub fn start(address: IpAddr) -> Result<Self> {
+        let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/postgres.txt");
         let why = "a real PostgreSQL";
         let packages = image::parts::python(&Cache::open()?, "postgres", why, &requirements)?;
 
@@ -79,14 +85,16 @@ impl Postgres {
             .arg("--pwfile")
             .arg(&secret);
         run::output(&mut initdb)?;
+        let anywhere = "host all all 0.0.0.0/0 scram-sha-256\n";
+        fs::write(data.join("pg_hba.conf"), anywhere)?;
         // It is free once this listener is gone, and nobody else is given it so soon.
-        let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+        let port = TcpListener::bind((address, 0))?.local_addr()?.port();
         let child = as_nobody("postgres")
             .arg("-D")
             .arg(&data)
             .arg("-k")
             .arg(&data)
-            .args(["-h", "127.0.0.1", "-c", "fsync=off", "-p"])
+            .args(["-h", &address.to_string(), "-c", "fsync=off", "-p"])
             .arg(port.to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -96,37 +104,41 @@ impl Postgres {
         let postgres = Self {
             child,
             programs,
+            address,
             port,
             _folder: folder,
         };
-        postern_e2e::until("PostgreSQL", START, || {
+        until("PostgreSQL", START, || {
             postgres.query("postgres", PASSWORD, "select 1")
         })?;
         Ok(postgres)
     }
 
     /// What OpenBao's `database` engine is to be told of it.
-    pub(crate) fn config(&self) -> [String; 5] {
-        let port = self.port;
+    pub fn config(&self) -> [(&'static str, String); 5] {
+        let (address, port) = (self.address, self.port);
         [
-            "plugin_name=postgresql-database-plugin".to_owned(),
-            "allowed_roles=*".to_owned(),
-            format!(
-                "connection_url=postgresql://{{{{username}}}}:{{{{password}}}}@127.0.0.1:{port}/postgres?sslmode=disable"
+            ("plugin_name", "postgresql-database-plugin".to_owned()),
+            ("allowed_roles", "*".to_owned()),
+            (
+                "connection_url",
+                format!(
+                    "postgresql://{{{{username}}}}:{{{{password}}}}@{address}:{port}/postgres?sslmode=disable"
+                ),
             ),
-            "username=postgres".to_owned(),
-            format!("password={PASSWORD}"),
+            ("username", "postgres".to_owned()),
+            ("password", PASSWORD.to_owned()),
         ]
     }
 
     /// Whether somebody is let in with `user:password`.
-    pub(crate) fn lets_in(&self, credential: &str) -> bool {
+    pub fn lets_in(&self, credential: &str) -> bool {
         let (user, password) = credential.split_once(':').unwrap_or_default();
         self.query(user, password, "select 1").is_ok()
     }
 
     /// How many users there are that OpenBao made.
-    pub(crate) fn made(&self) -> Result<usize> {
+    pub fn made(&self) -> Result<usize> {
         let users = "select count(*) from pg_roles where rolname like 'v-%'";
         let count = self.query("postgres", PASSWORD, users)?;
         Ok(count.trim().parse()?)
@@ -136,7 +148,13 @@ impl Postgres {
         run::output(
             Command::new(self.programs.join("psql"))
                 .env("PGPASSWORD", password)
-                .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", user])
+                .args([
+                    "-h",
+                    &self.address.to_string(),
+                    "-p",
+                    &self.port.to_string(),
+                ])
+                .args(["-U", user])
                 .args(["-d", "postgres", "-At", "-c", query]),
         )
     }
