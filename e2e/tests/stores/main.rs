@@ -134,6 +134,38 @@ async fn what_is_withdrawn_is_out_at_once_and_what_cannot_be_read_stays() -> Res
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_that_the_server_ended_is_made_anew_and_costs_nobody_a_value() -> Result<()> {
+    let bao = Bao::start()?;
+    bao.policy("reader", READER)?;
+    bao.run("kv put -mount=secret ai/openai api_key=sk-live-1")?;
+    let setting = Setting::new(&bao.authority);
+    setting.store(&bao, "corp", &setting.app_role(&bao)?, &json!({"kv": {}}));
+    setting.identity(&json!({"name": "corp", "path": "ai/openai", "key": "api_key"}));
+    let controller = setting.controller();
+    let server = &setting.server;
+    until("it is ready", || ready(server) == "True/Ready").await;
+
+    for number in ["2", "3"] {
+        let key = format!("sk-live-{number}");
+        bao.run("lease revoke -prefix -sync auth/approle/")?;
+        let tokens = bao.run("list -format=json auth/token/accessors")?;
+        let tokens: Vec<String> = serde_json::from_str(&tokens)?;
+        assert_eq!(tokens.len(), 1, "the administrator's is not the only one");
+        bao.run(&format!("kv put -mount=secret ai/openai api_key={key}"))?;
+        setting.refresh(number);
+        // There is one all the while.
+        until("the new value is there", || {
+            bundled_secret(server).unwrap() == key
+        })
+        .await;
+        until("it is ready", || ready(server) == "True/Ready").await;
+    }
+    setting.nothing_leaked("sk-live");
+    controller.stop().await;
+    Ok(())
+}
+
 /// Seals the store that the identity's credential is in, and opens it again. Fails unless meanwhile both say so and the bundle keeps `value`.
 async fn stays_while_sealed(bao: &Bao, setting: &Setting, value: &str) -> Result<()> {
     let server = &setting.server;
