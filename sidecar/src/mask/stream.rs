@@ -17,11 +17,13 @@ use crate::{
 };
 use event::Reader;
 use events::Event;
+use form::Forms;
 use known::Known;
 use queue::{Frame, Key, MAX_HELD, Queue, Spelling};
 
 mod event;
 mod events;
+mod form;
 mod known;
 mod queue;
 #[cfg(test)]
@@ -93,6 +95,7 @@ impl Stream {
                 paths: channel::of(dialect),
                 rules,
                 known: Known::default(),
+                forms: Forms::default(),
             },
             frames: match framing {
                 Framing::Text | Framing::Json => Frames::whole(framing == Framing::Json),

@@ -349,6 +349,14 @@ enum End {
     Quote,
 }
 
+/// The length of the string that `text` begins in, if it ends there.
+pub(crate) fn end_of_string(text: &str) -> Option<usize> {
+    match in_string(text, false) {
+        (length, End::Quote) => Some(length),
+        (_, End::Open { .. }) => None,
+    }
+}
+
 /// How much of `text` is inside the string that it begins in.
 fn in_string(text: &str, is_escaped: bool) -> (usize, End) {
     let bytes = text.as_bytes();

@@ -11,6 +11,7 @@ use super::{
         layer::{self, Layer},
         map::Map,
     },
+    form::{Form, Forms, Kind, Varying},
     known::Known,
     queue::{Key, Queue, Spelling, Unreadable},
 };
@@ -26,7 +27,12 @@ pub(super) struct Reader {
     pub(super) rules: Rules,
     /// What the events before said too.
     pub(super) known: Known,
+    /// How the events before were written.
+    pub(super) forms: Forms,
 }
+
+/// With more strings that no event said before, an event is the first of its kind, and what the next have in common with it is not known yet.
+const MOST_UNKNOWN: usize = 2;
 
 /// The text of chunks that are no JSON.
 const CHUNKS: Key = Key {
@@ -67,13 +73,18 @@ struct Gathering<'a> {
     /// The string that is read: where it stands, as far as it came.
     string: Option<Range<usize>>,
     gathered: Gathered,
-}
-
-#[derive(Default)]
-struct Gathered {
-    marks: Vec<Mark>,
     /// Changes of what stands for itself.
     changes: Vec<Change>,
+    /// What may be another in the next event.
+    values: Vec<Varying>,
+    /// Strings among that which are no pieces of a text.
+    unknown: usize,
+}
+
+/// What was read of an event.
+#[derive(Default)]
+pub(super) struct Gathered {
+    marks: Vec<Mark>,
     /// Where it is no JSON any more.
     broken: Option<usize>,
     /// The first owner of the outermost object.
@@ -105,8 +116,37 @@ impl Reader {
             self.alone(queue, text, 0, map, plain);
             return Ok(());
         }
-        let gathered = Gathering::of(self, text);
-        for change in gathered.changes {
+        if let Some(form) = self.forms.take(text) {
+            let mut changes = Vec::new();
+            for range in form.alone() {
+                let raw = &text[range.clone()];
+                string(&self.masker, 1, raw, range.start as u64, &mut changes);
+            }
+            let event = (text, map);
+            let read = self.place(queue, event, plain, kind, &form.gathered, changes);
+            self.forms.put(form);
+            return read;
+        }
+        let (gathered, changes, values) = Gathering::of(self, text);
+        let values = values.filter(|_| changes.is_empty() && gathered.broken.is_none());
+        self.place(queue, (text, map), plain, kind, &gathered, changes)?;
+        if let Some(form) = values.and_then(|values| Form::new(text, values, gathered)) {
+            self.forms.put(form);
+        }
+        Ok(())
+    }
+
+    /// Puts what was read of the event that `queue` got last where it belongs.
+    fn place(
+        &mut self,
+        queue: &mut Queue,
+        (text, map): (&str, &Map),
+        plain: Spelling,
+        kind: Option<&str>,
+        gathered: &Gathered,
+        changes: Vec<Change>,
+    ) -> Result<(), Unreadable> {
+        for change in changes {
             queue.change(placed(change, map));
         }
         if let Some(from) = gathered.broken {
@@ -168,8 +208,18 @@ impl Reader {
     }
 }
 
+impl Gathered {
+    /// The piece that is the mark of this index stands at `range`.
+    pub(super) fn move_piece(&mut self, mark: usize, range: Range<usize>) {
+        if let Found::Piece(_, place) = &mut self.marks[mark].what {
+            *place = range;
+        }
+    }
+}
+
 impl<'a> Gathering<'a> {
-    fn of(reader: &'a mut Reader, text: &'a str) -> Gathered {
+    /// What `text` says, the changes of what stands for itself, and what of it differs from event to event, if that can be told.
+    fn of(reader: &'a mut Reader, text: &'a str) -> (Gathered, Vec<Change>, Option<Vec<Varying>>) {
         let mut fields = Fields::new(reader.rules.clone());
         let mut gathering = Self {
             reader,
@@ -178,25 +228,31 @@ impl<'a> Gathering<'a> {
             next: Some(Paths::<Role>::ROOT),
             string: None,
             gathered: Gathered::default(),
+            changes: Vec::new(),
+            values: Vec::new(),
+            unknown: 0,
         };
         let mut walk = Walk::new();
         let mut each = |step: Step<'_>| {
             let is_hidden = fields
                 .as_mut()
-                .is_some_and(|fields| fields.step(&step, &mut gathering.gathered.changes));
+                .is_some_and(|fields| fields.step(&step, &mut gathering.changes));
             gathering.step(&step, is_hidden);
         };
         walk.push(text, &mut each);
         walk.finish(&mut each);
+        let is_whole = gathering.open.is_empty() && gathering.string.is_none();
         // It may be cut off.
         if let Some(fields) = &mut fields {
-            fields.flush(text.len() as u64, &mut gathering.gathered.changes);
+            fields.flush(text.len() as u64, &mut gathering.changes);
         }
         gathering.end_of_string();
         while !gathering.open.is_empty() {
             gathering.close();
         }
-        gathering.gathered
+        let is_alike = is_whole && gathering.unknown <= MOST_UNKNOWN;
+        let values = is_alike.then_some(gathering.values);
+        (gathering.gathered, gathering.changes, values)
     }
 
     fn step(&mut self, step: &Step<'_>, is_hidden: bool) {
@@ -230,6 +286,9 @@ impl<'a> Gathering<'a> {
                     self.search(text, |masker, changes| {
                         changes.extend(number(masker, at, text));
                     });
+                } else if self.role().is_none() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+                    let at = at as usize;
+                    self.varies(at..at + text.len(), Kind::Number);
                 }
             }
             Step::Broken { at, .. } => self.gathered.broken = Some(at as usize),
@@ -270,34 +329,48 @@ impl<'a> Gathering<'a> {
         };
         let text = self.text;
         let raw = &text[range.clone()];
-        let role = self.next.and_then(|node| self.reader.paths.value(node));
-        if let Some(channel) = role.and_then(|role| role.channel) {
+        if let Some(channel) = self.role().and_then(|role| role.channel) {
+            self.varies(range.clone(), Kind::Piece(self.gathered.marks.len()));
             self.mark(Found::Piece(channel, range));
             return;
         }
         self.said(raw);
-        self.search(raw, |masker, changes| {
+        let is_known = self.search(raw, |masker, changes| {
             string(masker, 1, raw, range.start as u64, changes);
         });
+        if !is_known && self.role().is_none() {
+            self.varies(range, Kind::Alone);
+            self.unknown += 1;
+        }
     }
 
-    /// Has `text` searched, unless nothing was found in the same before.
-    fn search(&mut self, text: &str, search: impl FnOnce(&Arc<Masker>, &mut Vec<Change>)) {
+    /// The value at `at` may be another in the next event.
+    fn varies(&mut self, at: Range<usize>, kind: Kind) {
+        self.values.push(Varying { at, kind });
+    }
+
+    /// What the value is that comes next, or came last.
+    fn role(&self) -> Option<Role> {
+        self.next.and_then(|node| self.reader.paths.value(node))
+    }
+
+    /// Has `text` searched, unless nothing was found in the same before: whether that is so.
+    fn search(&mut self, text: &str, search: impl FnOnce(&Arc<Masker>, &mut Vec<Change>)) -> bool {
         let Reader { known, masker, .. } = &mut *self.reader;
         if known.has(text) {
-            return;
+            return true;
         }
-        let changes = &mut self.gathered.changes;
-        let first = changes.len();
-        search(masker, changes);
-        if changes.len() == first {
+        let first = self.changes.len();
+        search(masker, &mut self.changes);
+        if self.changes.len() == first {
             known.add(text);
         }
+        false
     }
 
     /// What a member says that is no piece of a text.
     fn said(&mut self, value: &str) {
-        let Some(role) = self.next.and_then(|node| self.reader.paths.value(node)) else {
+        let Some(role) = self.role() else {
             return;
         };
         if let Some(owner) = role.owner

@@ -578,6 +578,30 @@ fn the_replacement_stands_where_the_match_begins_and_the_others_lose_their_part(
 }
 
 #[test]
+fn what_stands_for_itself_is_masked_where_events_are_written_alike() {
+    let body = |noises: [&str; 7]| -> String {
+        let event = |noise: &str| {
+            let said = r#""choices":[{"index":0,"delta":{"content":"a"}}]"#;
+            format!("data: {{\"id\":\"c1\",{said},\"n\":1,\"noise\":\"{noise}\"}}\n\n")
+        };
+        noises.map(event).concat()
+    };
+    let sent = body([
+        "a1",
+        "b2",
+        "bob@example.com",
+        "c3",
+        "CASE-1234",
+        "\\u0040",
+        "d4",
+    ]);
+    let expected = body(["a1", "b2", "[EMAIL]", "c3", "[CASE_ID]", "\\u0040", "d4"]);
+    let mut stream = stream(masks(), Dialect::OpenAi, Framing::Events);
+    let out = through(&mut stream, sent.as_bytes(), &[]);
+    assert_eq!(String::from_utf8(out).unwrap(), expected);
+}
+
+#[test]
 fn two_answers_in_one_stream_are_two_texts() {
     let mut stream = stream(masks(), Dialect::OpenAi, Framing::Events);
     let body = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"ali\"}},{\"index\":1,\"delta\":{\"content\":\"bo\"}}]}\n\n\
