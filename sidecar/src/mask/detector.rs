@@ -31,7 +31,7 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-pub(super) use row::Row;
+pub(super) use row::{Row, Rows};
 
 /// Finds one kind of values.
 pub(super) trait Detect: Send + Sync {
@@ -42,9 +42,9 @@ pub(super) trait Detect: Send + Sync {
     fn at(&self, view: &View<'_>, start: usize) -> Found;
 
     /// The bytes that lead to values: each value has one.
-    fn triggers(&self) -> Triggers;
+    fn triggers(&self) -> Vec<Triggers>;
 
-    /// Whether `row` may lead to a value. Asked instead of looking at the digits themselves: what they say, [`Detect::start`] need not ask again.
+    /// Whether a row of digits may lead to a value, of those who are asked about [rows](Triggers::rows). What is not known of it yet may be anything.
     fn may_be(&self, _row: &Row) -> bool {
         true
     }
@@ -76,7 +76,7 @@ pub(super) trait Detect: Send + Sync {
 }
 
 /// Which bytes a detector wants to be asked about.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) struct Triggers {
     pub(super) bytes: ByteSet,
     /// What must stand behind one of them, if anything stands there.
@@ -95,11 +95,19 @@ impl Triggers {
         }
     }
 
-    /// Any of these, and of a row of digits the first alone.
-    fn numbers(bytes: ByteSet) -> Self {
+    /// Any of these with one of `next` behind it.
+    fn pairs(bytes: ByteSet, next: ByteSet) -> Self {
+        Self {
+            next: Some(next),
+            ..Self::bytes(bytes)
+        }
+    }
+
+    /// The first of a row of digits, if [`Detect::may_be`] says so.
+    pub(super) fn rows() -> Self {
         Self {
             is_number: true,
-            ..Self::bytes(bytes)
+            ..Self::bytes(ByteSet::digits())
         }
     }
 
@@ -180,11 +188,11 @@ pub(super) fn detector(what: &Masked, regions: &BTreeSet<Region>) -> Box<dyn Det
             Detector::Iban => Box::new(iban::Iban),
             Detector::UsSsn => Box::new(us_ssn::UsSsn::new()),
             Detector::IpAddress => Box::new(ip_address::IpAddress),
-            Detector::AwsAccessKey => Box::new(aws_access_key::AWS_ACCESS_KEY),
-            Detector::GithubToken => Box::new(github_token::GITHUB_TOKEN),
+            Detector::AwsAccessKey => Box::new(shape::Shapes::new(aws_access_key::AWS_ACCESS_KEY)),
+            Detector::GithubToken => Box::new(shape::Shapes::new(github_token::GITHUB_TOKEN)),
             Detector::Jwt => Box::new(jwt::Jwt),
             Detector::PrivateKey => Box::new(private_key::PrivateKey),
-            Detector::ApiKey => Box::new(api_key::API_KEY),
+            Detector::ApiKey => Box::new(shape::Shapes::new(api_key::API_KEY)),
             Detector::DateOfBirth => Box::new(date_of_birth::DateOfBirth::new()),
             Detector::Passport => Box::new(passport::Passport::new()),
         },

@@ -7,6 +7,10 @@ const SETS: usize = 8;
 /// Bytes that are looked at together.
 const STEP: usize = 8;
 
+/// A set of second bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Set(u8);
+
 /// First bytes, and what must stand behind each.
 pub(super) struct Pairs {
     seconds: Vec<ByteSet>,
@@ -26,8 +30,8 @@ impl Pairs {
         }
     }
 
-    /// Any of `firsts` with any of `second` behind it, if anything stands there.
-    pub(super) fn add(&mut self, firsts: &ByteSet, second: Option<&ByteSet>) {
+    /// Any of `firsts` with any of `second` behind it, if anything stands there. Returns what [`Self::has`] tells second bytes by.
+    pub(super) fn add(&mut self, firsts: &ByteSet, second: Option<&ByteSet>) -> Set {
         let known = |second| self.seconds.iter().position(|known| known == second);
         let set = match second.map(|second| (second, known(second))) {
             None => 0,
@@ -45,6 +49,12 @@ impl Pairs {
         for byte in firsts.iter() {
             self.is_first[usize::from(byte)] |= 1 << set;
         }
+        Set(1 << set)
+    }
+
+    /// Whether `byte` may be a second one.
+    pub(super) fn has(&self, set: Set, byte: u8) -> bool {
+        self.is_second[usize::from(byte)] & set.0 != 0
     }
 
     /// The place of the next first byte in `bytes`, from `from` on.

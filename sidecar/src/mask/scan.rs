@@ -4,9 +4,8 @@
 //! look for all who ask about digits.
 
 use super::{
-    bytes::ByteSet,
-    detector::{Detect, Found, Row},
-    pairs::Pairs,
+    detector::{Detect, Found, Row, Rows, Triggers},
+    pairs::{Pairs, Set},
     swallow::Swallow,
     view::View,
 };
@@ -16,20 +15,27 @@ pub(super) struct Scanner {
     detectors: Vec<Box<dyn Detect>>,
     /// Where there is a trigger for somebody.
     triggers: Pairs,
-    /// Who wants to know of a byte.
-    asks: Vec<Vec<u16>>,
+    /// Who wants to know of a byte, if such a one stands behind it.
+    asks: Vec<Vec<Ask>>,
     /// Who wants to know of a digit even where another one stands before it.
-    asks_inside: Vec<Vec<u16>>,
+    asks_inside: Vec<Vec<Ask>>,
     /// Somebody does.
     looks_inside: bool,
-    /// What must stand behind a trigger, by detector.
-    nexts: Vec<Option<Box<ByteSet>>>,
+    /// Who wants to know of a row of digits.
+    rows: Rows,
     /// By a value's first byte, whose triggers may stand behind it.
     tails: Vec<Vec<Tail>>,
     /// The longest way to one.
     reach: usize,
     /// Who tells of its open places itself.
     far: Vec<usize>,
+}
+
+/// A detector that is asked about a byte with one of a set behind it.
+#[derive(Clone, Copy)]
+struct Ask {
+    by: u16,
+    next: Set,
 }
 
 /// A detector whose triggers may stand behind the begin of a value.
@@ -61,28 +67,34 @@ impl Scanner {
             asks: vec![Vec::new(); 256],
             asks_inside: vec![Vec::new(); 256],
             looks_inside: false,
-            nexts: Vec::new(),
+            rows: Rows::default(),
             tails: vec![Vec::new(); 256],
             reach: 0,
             far: Vec::new(),
         };
         for (index, detector) in detectors.iter().enumerate() {
-            let index = u16::try_from(index).expect("the items of a policy are few");
-            let triggers = detector.triggers();
-            for byte in triggers.bytes.iter() {
-                scanner.asks[usize::from(byte)].push(index);
-                if !triggers.is_number {
-                    scanner.asks_inside[usize::from(byte)].push(index);
-                    scanner.looks_inside |= byte.is_ascii_digit();
+            let by = u16::try_from(index).expect("the items of a policy are few");
+            for triggers in detector.triggers() {
+                let next = scanner
+                    .triggers
+                    .add(&triggers.bytes, triggers.next.as_ref());
+                let is_of_rows =
+                    triggers == Triggers::rows() && scanner.rows.add(index, &**detector);
+                if is_of_rows {
+                    continue;
+                }
+                for byte in triggers.bytes.iter() {
+                    let ask = Ask { by, next };
+                    scanner.asks[usize::from(byte)].push(ask);
+                    if byte.is_ascii_digit() && !triggers.is_number {
+                        scanner.asks_inside[usize::from(byte)].push(ask);
+                        scanner.looks_inside = true;
+                    }
                 }
             }
-            scanner
-                .triggers
-                .add(&triggers.bytes, triggers.next.as_ref());
-            scanner.nexts.push(triggers.next.map(Box::new));
             let reach = detector.reach();
             let tail = Tail {
-                by: usize::from(index),
+                by: index,
                 reach: reach.bytes,
                 begins_free: detector.begins_free(),
             };
@@ -116,51 +128,29 @@ impl Scanner {
         while let Some(trigger) = self.triggers.find(bytes, next) {
             next = trigger + 1;
             let byte = bytes[trigger];
-            let is_digit = byte.is_ascii_digit();
-            let is_inside = is_digit
-                && view
+            let mut asks = &self.asks;
+            if byte.is_ascii_digit() {
+                if view
                     .byte_before(trigger)
-                    .is_some_and(|b| b.is_ascii_digit());
-            let (asks, row) = if is_inside {
-                (&self.asks_inside, None)
-            } else {
-                (&self.asks, is_digit.then(|| Row::of(view, trigger)))
-            };
-            let behind = bytes.get(next);
-            if let Some(row) = &row
-                && !self.looks_inside
-            {
-                next = trigger + row.count;
-            }
-            for by in &asks[usize::from(byte)] {
-                let by = usize::from(*by);
-                if let (Some(next), Some(bytes)) = (behind, &self.nexts[by])
-                    && !bytes.has(*next)
+                    .is_some_and(|before| before.is_ascii_digit())
                 {
-                    continue;
-                }
-                let detector = &*self.detectors[by];
-                if row.is_some_and(|row| !detector.may_be(&row)) {
-                    continue;
-                }
-                let Some(start) = detector.start(view, trigger).filter(|at| *at >= from) else {
-                    continue;
-                };
-                let (end, rest) = match detector.at(view, start) {
-                    Found::Nothing => continue,
-                    Found::Open => {
-                        open = open.min(start);
-                        continue;
+                    asks = &self.asks_inside;
+                } else {
+                    let row = Row::of(view, trigger);
+                    if !self.looks_inside {
+                        next = trigger + row.count;
                     }
-                    Found::Value(end) => (end, None),
-                    Found::Long(end, rest) => (end, Some(rest)),
-                };
-                values.push(Value {
-                    start,
-                    end,
-                    by,
-                    rest,
-                });
+                    self.rows.each(&row, view, trigger, &self.detectors, |by| {
+                        self.ask(by, view, trigger, from, &mut open, values);
+                    });
+                }
+            }
+            let behind = bytes.get(trigger + 1);
+            for ask in &asks[usize::from(byte)] {
+                if behind.is_none_or(|behind| self.triggers.has(ask.next, *behind)) {
+                    let by = usize::from(ask.by);
+                    self.ask(by, view, trigger, from, &mut open, values);
+                }
             }
         }
         if view.is_last {
@@ -170,6 +160,37 @@ impl Scanner {
             open = open.min(self.detectors[*by].tail(view, from).unwrap_or(open));
         }
         self.tail(view, from, open)
+    }
+
+    /// Asks a detector about a trigger.
+    fn ask(
+        &self,
+        by: usize,
+        view: &View<'_>,
+        trigger: usize,
+        from: usize,
+        open: &mut usize,
+        values: &mut Vec<Value>,
+    ) {
+        let detector = &*self.detectors[by];
+        let Some(start) = detector.start(view, trigger).filter(|at| *at >= from) else {
+            return;
+        };
+        let (end, rest) = match detector.at(view, start) {
+            Found::Nothing => return,
+            Found::Open => {
+                *open = (*open).min(start);
+                return;
+            }
+            Found::Value(end) => (end, None),
+            Found::Long(end, rest) => (end, Some(rest)),
+        };
+        values.push(Value {
+            start,
+            end,
+            by,
+            rest,
+        });
     }
 
     /// The first open place before `open` whose trigger may still come.

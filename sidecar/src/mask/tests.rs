@@ -222,7 +222,9 @@ fn what_is_not_the_begin_of_a_value_goes_on_at_once() {
     assert_eq!(held(&all, "1234 1111 1111 1111 "), 0);
     let phone = masker(vec![item(Masked::Detector(Detector::Phone))]);
     assert_eq!(held(&phone, "a score of 10. "), 0);
-    assert_eq!(held(&phone, "a score of 10 "), 3);
+    // A mobile number of Italy may begin with it; none of these regions' does with 10.
+    assert_eq!(held(&phone, "a score of 33 "), 3);
+    assert_eq!(held(&phone, "a score of 10 "), 0);
     let own = masker(vec![
         pattern("CASE_ID", "CASE-[0-9]{8}"),
         words("PEOPLE", &["Ann", "Bob", "Bobby"], false),

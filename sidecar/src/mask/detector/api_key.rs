@@ -5,10 +5,10 @@
 //! Keys of Azure OpenAI, Cohere, Mistral and Weaviate, and the older ones of Pinecone and Together, are letters and digits alone: no shape tells
 //! them from other text. Those of Qdrant are JSON Web Tokens: `JWT` finds them.
 
-use super::shape::{Shape, Shapes, alphanumeric, base64, base64url, dotted, word};
+use super::shape::{Shape, alphanumeric, base64, base64url, dotted, word};
 
 /// Finds keys.
-pub(super) const API_KEY: Shapes = Shapes(&[
+pub(super) const API_KEY: &[Shape] = &[
     // OpenAI, and what is compatible: DeepSeek.
     Shape::new("sk-", 2, alphanumeric, 32),
     Shape::new("sk-proj-", 2, base64url, 20),
@@ -44,4 +44,4 @@ pub(super) const API_KEY: Shapes = Shapes(&[
     // LangSmith
     Shape::new("lsv2_", 4, word, 40),
     Shape::new("ls__", 2, alphanumeric, 32),
-]);
+];

@@ -4,10 +4,10 @@
 //! those of `aws-access-token` in <https://github.com/gitleaks/gitleaks/blob/master/config/gitleaks.toml>. The secret access key beside one has no
 //! shape of its own.
 
-use super::shape::{Shape, Shapes, base32};
+use super::shape::{Shape, base32};
 
 /// Finds key IDs.
-pub(super) const AWS_ACCESS_KEY: Shapes = Shapes(&[id("AKIA"), id("ASIA"), id("ABIA"), id("ACCA")]);
+pub(super) const AWS_ACCESS_KEY: &[Shape] = &[id("AKIA"), id("ASIA"), id("ABIA"), id("ACCA")];
 
 const fn id(prefix: &'static str) -> Shape {
     Shape {

@@ -3,10 +3,7 @@
 //! Digits stand together, or in groups of at least three with the same space, no-break space or hyphen between all of them.
 
 use super::{Detect, Found, Row, Triggers};
-use crate::mask::{
-    bytes::ByteSet,
-    view::{Next, View},
-};
+use crate::mask::view::{Next, View};
 
 /// ISO/IEC 7812-1: an issuer's number has at most 19 digits.
 const MAX_DIGITS: usize = 19;
@@ -108,14 +105,25 @@ impl Detect for CreditCard {
         Found::value(best)
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers::numbers(ByteSet::digits())
+    fn triggers(&self) -> Vec<Triggers> {
+        vec![Triggers::rows()]
     }
 
     fn may_be(&self, row: &Row) -> bool {
+        let begins = |first: u8| matches!(first, b'2'..=b'6' | b'8' | b'9');
+        if row.more.is_some_and(|more| !begins(more.first)) {
+            return false;
+        }
         match (row.count, row.next) {
             (_, None) | (MIN_DIGITS..=MAX_DIGITS, _) => true,
-            (MIN_GROUP..MIN_DIGITS, Some(b' ' | b'-')) => row.may_go_on(),
+            (MIN_GROUP..MIN_DIGITS, Some(b' ' | b'-')) => match row.more {
+                Some(more) if more.count > 0 => {
+                    more.next.is_none()
+                        || (more.count >= MIN_GROUP
+                            && (row.count + more.count >= MIN_DIGITS || more.next == row.next))
+                }
+                _ => row.may_go_on(),
+            },
             (MIN_GROUP..MIN_DIGITS, Some(Row::NBSP)) => true,
             _ => false,
         }

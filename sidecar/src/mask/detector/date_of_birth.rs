@@ -146,18 +146,37 @@ impl Detect for DateOfBirth {
         self.context.confirm(view, start, found)
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers::numbers(ByteSet::digits())
+    fn triggers(&self) -> Vec<Triggers> {
+        vec![Triggers::rows()]
     }
 
     fn may_be(&self, row: &Row) -> bool {
+        if !row.is_start {
+            return false;
+        }
+        // A month stands there or `of`, or behind a month the year.
+        let is_word = |byte: u8| !byte.is_ascii() || may_begin(byte);
+        let is_next = |byte: u8| {
+            is_word(byte) || byte == b' ' || (byte.is_ascii_digit() && row.before == Some(b' '))
+        };
         match (row.count, row.next) {
-            _ if !row.is_start => false,
             (_, None) | (8, _) => true,
-            (1 | 2, Some(next)) => {
-                next.is_ascii_alphabetic() || !next.is_ascii() || b"-/. ,".contains(&next)
+            // In digits, with the same between day and month and before the year.
+            (1 | 2 | 4, Some(b'-' | b'/' | b'.')) if row.may_go_on() => {
+                row.more.is_none_or(|more| {
+                    more.next.is_none() || (more.count <= 2 && more.next == row.next)
+                })
             }
-            (4, Some(b'-' | b'/' | b'.')) => row.may_go_on(),
+            (1 | 2, Some(b'-')) => row.then.is_none_or(is_word),
+            (1 | 2, Some(b'.')) => row
+                .then
+                .is_none_or(|byte| is_next(byte) || byte.is_ascii_alphabetic()),
+            (1 | 2, Some(b' ')) => row.then.is_none_or(is_next),
+            (1 | 2, Some(b',')) => {
+                row.before == Some(b' ') && row.then.is_none_or(|byte| byte == b' ')
+            }
+            // `st` and the like.
+            (1 | 2, Some(next)) => !next.is_ascii() || next.is_ascii_alphabetic(),
             _ => false,
         }
     }
@@ -199,8 +218,41 @@ fn is_month(name: &str) -> bool {
     closest_month(name) == Some(name.len())
 }
 
+/// Whether a month or `of` may begin with this.
+fn may_begin(first: u8) -> bool {
+    matches!(
+        first.to_ascii_lowercase(),
+        b'a' | b'd' | b'e' | b'f' | b'g' | b'j' | b'l' | b'm' | b'n' | b'o' | b's'
+    )
+}
+
+/// Whether the first two letters of ASCII are those of a month: few other words begin like that.
+fn begins_month(name: &[u8]) -> bool {
+    let [first, second, ..] = name else {
+        return true;
+    };
+    match (first.to_ascii_lowercase(), second.to_ascii_lowercase()) {
+        (first, second) if !(first.is_ascii() && second.is_ascii()) => true,
+        (b'a', b'b' | b'g' | b'o' | b'p' | b'u' | b'v')
+        | (b'd', b'e' | b'i')
+        | (b'e', b'n')
+        | (b'f', b'e')
+        | (b'g', b'e' | b'i')
+        | (b'j', b'a' | b'u')
+        | (b'l', b'u')
+        | (b'm', b'a')
+        | (b'n', b'o')
+        | (b'o', b'c' | b'k' | b't')
+        | (b's', b'e') => true,
+        _ => false,
+    }
+}
+
 /// The length of the first month that begins with `name`.
 fn closest_month(name: &str) -> Option<usize> {
+    if !begins_month(name.as_bytes()) {
+        return None;
+    }
     let mut ascii = [0; MAX_MONTH];
     let unicode;
     let name = match ascii.get_mut(..name.len()) {

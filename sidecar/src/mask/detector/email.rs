@@ -45,8 +45,8 @@ impl Detect for Email {
         }
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers::bytes(ByteSet::of([b'@']))
+    fn triggers(&self) -> Vec<Triggers> {
+        vec![Triggers::bytes(ByteSet::of([b'@']))]
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {

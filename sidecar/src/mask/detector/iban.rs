@@ -114,8 +114,8 @@ impl Detect for Iban {
         read(Cursor { view, at: start }).into()
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers::numbers(ByteSet::digits())
+    fn triggers(&self) -> Vec<Triggers> {
+        vec![Triggers::rows()]
     }
 
     fn may_be(&self, row: &Row) -> bool {

@@ -37,15 +37,23 @@ impl Detect for IpAddress {
         }
     }
 
-    fn triggers(&self) -> Triggers {
-        let mut bytes = ByteSet::digits();
-        bytes.add(&ByteSet::of([b':']));
-        Triggers::numbers(bytes)
+    fn triggers(&self) -> Vec<Triggers> {
+        let mut next = ByteSet::of((0..=u8::MAX).filter(u8::is_ascii_hexdigit));
+        next.add(&ByteSet::of([b':']));
+        vec![Triggers::rows(), Triggers::pairs(ByteSet::of([b':']), next)]
     }
 
     fn may_be(&self, row: &Row) -> bool {
         // What begins with a group of version 6 is led to by its colon.
-        row.count <= 3 && matches!(row.next, None | Some(b'.'))
+        row.count <= 3
+            && match (row.next, &row.more) {
+                (None, _) => true,
+                (Some(b'.'), None) => row.may_go_on(),
+                (Some(b'.'), Some(more)) => {
+                    row.may_go_on() && more.count <= 3 && matches!(more.next, None | Some(b'.'))
+                }
+                _ => false,
+            }
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {

@@ -67,8 +67,8 @@ impl Detect for Jwt {
         Found::Value(start + token.len())
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers::bytes(ByteSet::of([b'J']))
+    fn triggers(&self) -> Vec<Triggers> {
+        vec![Triggers::bytes(ByteSet::of([b'J']))]
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {

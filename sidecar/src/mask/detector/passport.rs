@@ -48,8 +48,8 @@ impl Detect for Passport {
         self.context.confirm(view, start, found)
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers::numbers(ByteSet::digits())
+    fn triggers(&self) -> Vec<Triggers> {
+        vec![Triggers::rows()]
     }
 
     fn may_be(&self, row: &Row) -> bool {

@@ -119,8 +119,8 @@ impl Detect for Pattern {
         Found::value(if last.is_match() { Some(end) } else { best })
     }
 
-    fn triggers(&self) -> Triggers {
-        self.triggers.clone()
+    fn triggers(&self) -> Vec<Triggers> {
+        vec![self.triggers.clone()]
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {

@@ -40,6 +40,20 @@ impl Phone {
             regions: regions.iter().copied().collect(),
         }
     }
+
+    /// Whether a number may begin with so many digits without anything between them, of which this is the first: what [`Self::is_dialled`] says, as far
+    /// as that tells.
+    fn may_begin(&self, first: u8, count: usize) -> bool {
+        // Of a region, or `00`.
+        first == b'0'
+            || self.regions.iter().any(|region| match (region, first) {
+                (Region::Us, b'1') => matches!(count, 1 | 4 | 11),
+                (Region::Us, _) => matches!(count, 3 | 10),
+                (Region::It, first) => first == b'3',
+                (Region::Es | Region::In, first) => matches!(first, b'6'..=b'9'),
+                (Region::Gb | Region::De | Region::Fr | Region::Nl | Region::Au, _) => false,
+            })
+    }
 }
 
 /// The digits so far, and after how many of them one of two groups ended.
@@ -93,6 +107,10 @@ impl Detect for Phone {
                     Err(_) => {}
                 }
             }
+            let is_first = digits.groups & !1 == 0 && digits.count > 0;
+            if is_first && !has_plus && !self.may_begin(b'0' + digits.digits[0], digits.count) {
+                break;
+            }
             match separator(view, at) {
                 None => return Found::Open,
                 Some(after) if after > at => {
@@ -105,22 +123,34 @@ impl Detect for Phone {
         Found::value(best)
     }
 
-    fn triggers(&self) -> Triggers {
-        let mut bytes = ByteSet::of([b'+']);
-        if !self.regions.is_empty() {
-            bytes.add(&ByteSet::digits());
-            bytes.add(&ByteSet::of([b'(']));
+    fn triggers(&self) -> Vec<Triggers> {
+        let mut next = ByteSet::digits();
+        let plus = Triggers::pairs(ByteSet::of([b'+']), next.clone());
+        if self.regions.is_empty() {
+            return vec![plus];
         }
-        Triggers::numbers(bytes)
+        next.add(&ByteSet::of(*b" -./()"));
+        next.add(&ByteSet::of([Row::NBSP]));
+        let parenthesis = Triggers::pairs(ByteSet::of([b'(']), next);
+        vec![plus, parenthesis, Triggers::rows()]
     }
 
     fn may_be(&self, row: &Row) -> bool {
+        if !row.is_start
+            || row
+                .more
+                .is_some_and(|more| !self.may_begin(more.first, row.count))
+        {
+            return false;
+        }
         match (row.count, row.next) {
-            _ if !row.is_start => false,
             (_, None) | (MIN_DIGITS..=MAX_DIALLED, _) => true,
-            (1..MIN_DIGITS, Some(b' ' | b'-' | b'.' | b'/')) => {
-                row.may_go_on() || matches!(row.then, Some(b'(' | b')'))
-            }
+            (1..MIN_DIGITS, Some(b' ' | b'-' | b'.' | b'/')) => match row.more {
+                Some(more) if more.count > 0 => {
+                    row.count + more.count >= MIN_DIGITS || more.may_go_on()
+                }
+                _ => row.may_go_on() || matches!(row.then, Some(b'(' | b')')),
+            },
             (1..MIN_DIGITS, Some(b'(' | b')' | Row::NBSP)) => true,
             _ => false,
         }

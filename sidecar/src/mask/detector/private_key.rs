@@ -36,11 +36,9 @@ impl Detect for PrivateKey {
         }
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers {
-            next: Some(ByteSet::of([b'-'])),
-            ..Triggers::bytes(ByteSet::of([b'-']))
-        }
+    fn triggers(&self) -> Vec<Triggers> {
+        let hyphen = ByteSet::of([b'-']);
+        vec![Triggers::pairs(hyphen.clone(), hyphen)]
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {

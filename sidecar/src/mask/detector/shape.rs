@@ -1,6 +1,6 @@
 //! Credentials that tell what they are: a prefix, and characters of one alphabet behind it.
 
-use super::{Detect, Found, Reach, Row, Triggers};
+use super::{Detect, Found, Reach, Triggers};
 use crate::mask::{bytes::ByteSet, swallow::Swallow, view::View};
 
 /// What is held back of a credential. The rest of a longer one is masked as it comes.
@@ -79,7 +79,25 @@ impl Shape {
 }
 
 /// Finds credentials of some shapes.
-pub(super) struct Shapes(pub(super) &'static [Shape]);
+pub(super) struct Shapes {
+    shapes: &'static [Shape],
+    /// What stands before their triggers, but for those that begin with theirs.
+    befores: ByteSet,
+    /// The triggers of these.
+    firsts: ByteSet,
+}
+
+impl Shapes {
+    pub(super) fn new(shapes: &'static [Shape]) -> Self {
+        let before = |shape: &Shape| Some(shape.prefix.as_bytes()[shape.trigger.checked_sub(1)?]);
+        let first = |shape: &Shape| (shape.trigger == 0).then(|| shape.prefix.as_bytes()[0]);
+        Self {
+            shapes,
+            befores: ByteSet::of(shapes.iter().filter_map(before)),
+            firsts: ByteSet::of(shapes.iter().filter_map(first)),
+        }
+    }
+}
 
 impl Detect for Shapes {
     fn at(&self, view: &View<'_>, start: usize) -> Found {
@@ -87,7 +105,7 @@ impl Detect for Shapes {
             return Found::Nothing;
         }
         let mut longest = Found::Nothing;
-        for shape in self.0 {
+        for shape in self.shapes {
             match (shape.at(view, start), &longest) {
                 (Found::Open, _) => return Found::Open,
                 (Found::Nothing, _) => {}
@@ -99,23 +117,26 @@ impl Detect for Shapes {
         longest
     }
 
-    fn triggers(&self) -> Triggers {
+    fn triggers(&self) -> Vec<Triggers> {
         let bytes = self
-            .0
+            .shapes
             .iter()
             .map(|shape| shape.prefix.as_bytes()[shape.trigger]);
-        // No prefix has two digits beside one another.
-        Triggers::numbers(ByteSet::of(bytes))
-    }
-
-    fn may_be(&self, row: &Row) -> bool {
-        row.before.is_some_and(|byte| byte.is_ascii_alphabetic())
+        // No prefix has two digits beside one another before its trigger.
+        vec![Triggers {
+            is_number: true,
+            ..Triggers::bytes(ByteSet::of(bytes))
+        }]
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
         let bytes = view.bytes();
         let (byte, before) = (bytes[trigger], view.byte_before(trigger));
-        self.0
+        // Most places are told by the byte before them.
+        if !before.is_some_and(|before| self.befores.has(before)) && !self.firsts.has(byte) {
+            return None;
+        }
+        self.shapes
             .iter()
             .filter(|shape| {
                 let prefix = &shape.prefix.as_bytes()[..=shape.trigger];
@@ -129,8 +150,8 @@ impl Detect for Shapes {
     }
 
     fn reach(&self) -> Reach {
-        let bytes = self.0.iter().map(|shape| shape.trigger).max();
-        let heads = self.0.iter().map(|shape| shape.prefix.as_bytes()[0]);
+        let bytes = self.shapes.iter().map(|shape| shape.trigger).max();
+        let heads = self.shapes.iter().map(|shape| shape.prefix.as_bytes()[0]);
         Reach::bytes(bytes.unwrap_or(0), ByteSet::of(heads))
     }
 }

@@ -8,7 +8,7 @@ use super::{
     context::{Context, Word},
     cursor::{Cursor, Step},
 };
-use crate::mask::{bytes::ByteSet, view::View};
+use crate::mask::view::View;
 
 /// What says that nine digits are a number.
 const WORDS: [Word; 3] = [
@@ -62,15 +62,20 @@ impl Detect for UsSsn {
         self.read(Cursor { view, at: start }).into()
     }
 
-    fn triggers(&self) -> Triggers {
-        Triggers::numbers(ByteSet::digits())
+    fn triggers(&self) -> Vec<Triggers> {
+        vec![Triggers::rows()]
     }
 
     fn may_be(&self, row: &Row) -> bool {
         match (row.count, row.next) {
             _ if !row.is_start => false,
             (_, None) | (DIGITS, _) => true,
-            (3, Some(b'-' | b' ' | b'.')) => row.may_go_on(),
+            (3, Some(b'-' | b' ' | b'.')) => match row.more {
+                Some(more) if more.count > 0 => {
+                    more.next.is_none() || (more.count == 2 && more.next == row.next)
+                }
+                _ => row.may_go_on(),
+            },
             _ => false,
         }
     }

@@ -89,8 +89,8 @@ impl Detect for Words {
         Found::value(best)
     }
 
-    fn triggers(&self) -> Triggers {
-        self.triggers.clone()
+    fn triggers(&self) -> Vec<Triggers> {
+        vec![self.triggers.clone()]
     }
 
     fn start(&self, view: &View<'_>, trigger: usize) -> Option<usize> {
