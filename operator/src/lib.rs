@@ -5,6 +5,8 @@ pub mod app;
 pub mod check;
 pub mod config;
 pub mod controller;
+#[cfg(test)]
+mod fuzz;
 mod kube_error;
 pub mod lease;
 pub mod metrics;

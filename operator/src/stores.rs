@@ -18,6 +18,8 @@ mod https;
 pub mod kubernetes;
 mod lease;
 mod ledger;
+#[cfg(test)]
+mod mutated;
 mod own;
 mod problem;
 mod reading;

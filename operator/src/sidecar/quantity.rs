@@ -110,6 +110,7 @@ impl Ord for Quantity {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzz;
 
     fn quantity(text: &str) -> Quantity {
         text.parse().unwrap()
@@ -160,6 +161,19 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn mutated_amounts_are_read_alike_each_time() {
+        fuzz::check("quantity", |data| {
+            let Ok(text) = std::str::from_utf8(data) else {
+                return;
+            };
+            if let Ok(amount) = text.parse::<Quantity>() {
+                assert_eq!(amount.to_string(), text);
+                assert_eq!(quantity(text), amount);
+            }
+        });
     }
 
     #[test]

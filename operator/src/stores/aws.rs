@@ -165,7 +165,7 @@ impl Aws {
 }
 
 /// The answer to a reading that succeeded.
-fn reading(answer: GetSecretValueOutput, place: &StoreRef) -> Result<Reading, Problem> {
+pub(super) fn reading(answer: GetSecretValueOutput, place: &StoreRef) -> Result<Reading, Problem> {
     let GetSecretValueOutput {
         secret_string,
         secret_binary,

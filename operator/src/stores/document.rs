@@ -54,14 +54,12 @@ impl Document {
     pub(super) fn find(&self, pointer: &str) -> Option<&Value> {
         let mut found = &self.0;
         for segment in pointer.split('/').skip(1) {
-            let segment = segment.replace("~1", "/").replace("~0", "~");
-            found = match (found, segment.split_once('=')) {
+            let name = segment.replace("~1", "/").replace("~0", "~");
+            found = match (found, name.split_once('=')) {
                 (Value::Array(items), Some((member, text))) => {
                     items.iter().find(|item| item[member] == text)?
                 }
-                (Value::Array(items), None) => items.get(segment.parse::<usize>().ok()?)?,
-                (Value::Object(members), _) => members.get(&segment)?,
-                _ => return None,
+                _ => found.pointer(&format!("/{segment}"))?,
             };
         }
         Some(found)
@@ -233,6 +231,8 @@ mod tests {
             "/fields/label=x/value",
             "/fields/value",
             "/x",
+            "/fields/+1/value",
+            "/fields/01/value",
             "/fields/0/value/0",
         ] {
             assert_eq!(found(nothing), None, "{nothing}");

@@ -99,7 +99,7 @@ impl Lease {
         self.renewable = granted.renewable;
         self.since = now;
         self.ends = after(now, granted.seconds);
-        seconds(now, self.end()) * 10 >= self.term * 9
+        u128::from(seconds(now, self.end())) * 10 >= u128::from(self.term) * 9
     }
 
     /// It is not used from now on, and revoked after a while.

@@ -44,7 +44,7 @@ struct Token {
 }
 
 /// Which engine is behind a path, as far as an answer depends on it.
-enum Engine {
+pub(super) enum Engine {
     Kv1,
     Kv2,
     Logical,
@@ -260,7 +260,7 @@ impl Vault {
 }
 
 /// The answer to a reading that succeeded.
-fn reading(
+pub(super) fn reading(
     engine: &Engine,
     document: Document,
     path: String,
@@ -299,9 +299,10 @@ fn reading(
     })
 }
 
-/// When a token that lives so long is replaced: after two thirds of its time, and never if it has no end.
-fn renewal(lifetime: Duration) -> Option<Instant> {
-    (!lifetime.is_zero()).then(|| Instant::now() + lifetime * 2 / 3)
+/// When a token that lives so many seconds is replaced: after two thirds of its time, and never if it has no end, or one beyond all times.
+pub(super) fn renewal(lifetime: u64) -> Option<Instant> {
+    let wait = Duration::from_secs(lifetime / 3 * 2 + lifetime % 3 * 2 / 3);
+    Instant::now().checked_add(wait).filter(|_| lifetime > 0)
 }
 
 fn no_engine() -> Problem {

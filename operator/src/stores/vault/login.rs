@@ -1,6 +1,6 @@
 //! How the operator logs in at Vault: once for all who read there, again when the token ends or is refused.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use k8s_openapi::jiff::Timestamp;
@@ -147,7 +147,7 @@ impl Vault {
         let lifetime = document.at("/auth/lease_duration").and_then(Value::as_u64);
         Ok(Token {
             value: Zeroizing::new(value.ok_or(Problem::Malformed)?.to_owned()),
-            renew: renewal(Duration::from_secs(lifetime.unwrap_or_default())),
+            renew: renewal(lifetime.unwrap_or_default()),
             ends: lifetime
                 .filter(|seconds| *seconds > 0)
                 .map(|seconds| after(Timestamp::now(), seconds)),

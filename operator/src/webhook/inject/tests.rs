@@ -2,6 +2,7 @@
 
 mod denials;
 mod golden;
+mod mutated;
 mod properties;
 mod reinjection;
 mod warnings;
