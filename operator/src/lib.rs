@@ -13,4 +13,5 @@ pub mod metrics;
 pub mod sidecar;
 pub mod stores;
 pub mod telemetry;
+mod tls;
 pub mod webhook;

@@ -9,9 +9,7 @@ pub mod inject;
 mod metrics;
 mod review;
 mod server;
-mod serving;
 pub mod snapshot;
-mod validity;
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,12 +27,12 @@ use self::{
     events::Events,
     files::Files,
     server::Server,
-    serving::Serving,
 };
 use crate::{
     admin::Readiness,
     config::{Certificates, CommonArgs, WebhookArgs},
     sidecar::SidecarTemplate,
+    tls::serving::Serving,
 };
 
 /// How often it is looked whether a call would succeed.

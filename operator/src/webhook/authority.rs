@@ -4,8 +4,6 @@
 //! version decides who was first), sees to it that the API server trusts it, and signs a short-lived certificate of its own with it,
 //! which never leaves its memory.
 
-mod ca;
-mod ca_secret;
 mod trust;
 
 use std::{sync::Arc, time::Duration};
@@ -15,9 +13,16 @@ use k8s_openapi::api::{admissionregistration::v1::MutatingWebhookConfiguration, 
 use kube::{Api, Client};
 use tokio_util::sync::CancellationToken;
 
-use self::{ca::Ca, trust::Trust};
-use super::{metrics::Metrics, serving::Serving};
-use crate::kube_error;
+use self::trust::Trust;
+use super::metrics::Metrics;
+use crate::{
+    kube_error,
+    tls::{
+        ca::{self, Ca},
+        ca_secret,
+        serving::Serving,
+    },
+};
 
 /// How often everything is looked at. It bounds how long a replica serves a certificate of an authority that is gone.
 const PERIOD: Duration = Duration::from_secs(10);
@@ -53,12 +58,8 @@ pub(super) struct Settings {
 /// Why the certificate could not be looked after. All of these are tried again.
 #[derive(Debug, thiserror::Error)]
 enum Error {
-    #[error("reading the authority's Secret: {}", kube_error::describe(.0))]
-    ReadSecret(kube::Error),
-    #[error("writing the authority's Secret: {}", kube_error::describe(.0))]
-    WriteSecret(kube::Error),
-    #[error("other replicas kept changing the authority's Secret")]
-    Contended,
+    #[error(transparent)]
+    Authority(#[from] ca_secret::Error),
     #[error("making a certificate: {0}")]
     Certificate(#[from] ca::Error),
     #[error("reading the webhook configuration: {}", kube_error::describe(.0))]

@@ -8,10 +8,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{
-    metrics::Metrics,
-    serving::{self, Leaf, Serving},
-};
+use super::metrics::Metrics;
+use crate::tls::serving::{self, Leaf, Serving};
 
 /// How often the files are read.
 const PERIOD: Duration = Duration::from_secs(5);

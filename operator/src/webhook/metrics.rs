@@ -8,8 +8,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::validity::Validity;
-use crate::metrics::operator;
+use crate::{metrics::operator, tls::validity::Validity};
 
 /// What the webhook counts. A clone is another handle on the same numbers.
 #[derive(Clone, Debug)]

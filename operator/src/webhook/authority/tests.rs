@@ -12,7 +12,7 @@ use rustls::{
 
 use self::api::FakeApi;
 use super::*;
-use crate::webhook::serving::Leaf;
+use crate::tls::serving::Leaf;
 
 const NAME: &str = "postern-webhook.postern.svc";
 

@@ -12,10 +12,8 @@ use postern_crds::names::WEBHOOK_MANAGER;
 use rustls::pki_types::CertificateDer;
 use serde_json::json;
 
-use super::{
-    Error,
-    ca::{self, Ca},
-};
+use super::Error;
+use crate::tls::ca::{self, Ca};
 
 /// The entry of the configuration that calls us.
 pub(super) const WEBHOOK: &str = "inject.postern.dev";

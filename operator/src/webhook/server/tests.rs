@@ -4,16 +4,21 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{
     ClientConfig, RootCertStore,
+    crypto::aws_lc_rs,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName},
 };
 use serde_json::{Value, json};
-use tokio::task::JoinHandle;
+use tokio::{net::TcpStream, task::JoinHandle};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::*;
-use crate::webhook::{admit::tests as admit, cluster::Cluster, serving::Leaf};
+use crate::{
+    tls::serving::Leaf,
+    webhook::{admit::tests as admit, cluster::Cluster},
+};
 
 mod events;
 

@@ -4,17 +4,27 @@ use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::Secret, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use kube::{Api, api::PostParams};
 
-use super::{
-    Error,
-    ca::{self, Ca},
-};
+use super::ca::{self, Ca};
 use crate::kube_error;
 
 /// How often a replica that came second reads again before it gives up until the next round.
 const ATTEMPTS: usize = 5;
 
+/// Why there is no authority. All of these may be tried again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    #[error("reading the authority's Secret: {}", kube_error::describe(.0))]
+    ReadSecret(kube::Error),
+    #[error("writing the authority's Secret: {}", kube_error::describe(.0))]
+    WriteSecret(kube::Error),
+    #[error("other replicas kept changing the authority's Secret")]
+    Contended,
+    #[error("making a certificate: {0}")]
+    Certificate(#[from] ca::Error),
+}
+
 /// The current authority, made or renewed if it has to be.
-pub(super) async fn current(
+pub(crate) async fn current(
     secrets: &Api<Secret>,
     name: &str,
     now: Timestamp,

@@ -20,14 +20,14 @@ use rustls::{
 use super::validity::{NotACertificate, Validity};
 
 /// A serving certificate with its key.
-pub(super) struct Leaf {
+pub(crate) struct Leaf {
     key: Arc<CertifiedKey>,
     validity: Validity,
 }
 
 /// A certificate and key that cannot be served.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     /// There is no certificate.
     #[error("there is no certificate")]
     Empty,
@@ -41,7 +41,7 @@ pub(super) enum Error {
 
 impl Leaf {
     /// A certificate with those that follow it in its chain, and its key.
-    pub(super) fn new(
+    pub(crate) fn new(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
     ) -> Result<Self, Error> {
@@ -55,12 +55,12 @@ impl Leaf {
     }
 
     /// When it may be served.
-    pub(super) fn validity(&self) -> &Validity {
+    pub(crate) fn validity(&self) -> &Validity {
         &self.validity
     }
 
     /// The certificates, its own first.
-    pub(super) fn chain(&self) -> &[CertificateDer<'static>] {
+    pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {
         &self.key.cert
     }
 }
@@ -75,29 +75,29 @@ impl fmt::Debug for Leaf {
 
 /// What is served now.
 #[derive(Debug, Default)]
-pub(super) struct Serving {
+pub(crate) struct Serving {
     leaf: ArcSwapOption<Leaf>,
     trusted: AtomicBool,
 }
 
 impl Serving {
     /// The certificate, once there is one.
-    pub(super) fn leaf(&self) -> Option<Arc<Leaf>> {
+    pub(crate) fn leaf(&self) -> Option<Arc<Leaf>> {
         self.leaf.load_full()
     }
 
     /// Serves `leaf` from the next connection on.
-    pub(super) fn swap(&self, leaf: Leaf) {
+    pub(crate) fn swap(&self, leaf: Leaf) {
         self.leaf.store(Some(Arc::new(leaf)));
     }
 
     /// Says whether the API server will accept the certificate, as far as we know.
-    pub(super) fn set_trusted(&self, trusted: bool) {
+    pub(crate) fn set_trusted(&self, trusted: bool) {
         self.trusted.store(trusted, Ordering::Relaxed);
     }
 
     /// Whether a call from the API server would succeed now.
-    pub(super) fn is_useful(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_useful(&self, now: Timestamp) -> bool {
         let leaf = self.leaf.load();
         let valid = leaf.as_ref().is_some_and(|leaf| leaf.validity.holds(now));
         valid && self.trusted.load(Ordering::Relaxed)

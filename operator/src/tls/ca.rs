@@ -12,7 +12,7 @@ use rcgen::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 use zeroize::Zeroizing;
 
-use super::super::{
+use super::{
     serving::{self, Leaf},
     validity::{NotACertificate, Validity},
 };
@@ -28,7 +28,7 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(365 * 24);
 const LEAF_LIFETIME: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The authority.
-pub(super) struct Ca {
+pub(crate) struct Ca {
     certificate: CertificateDer<'static>,
     validity: Validity,
     key: KeyPair,
@@ -38,7 +38,7 @@ pub(super) struct Ca {
 
 /// A Secret that holds no authority.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
+pub(crate) enum Error {
     #[error("{0} is missing")]
     Missing(&'static str),
     #[error("{0} is not PEM")]
@@ -53,7 +53,7 @@ pub(super) enum Error {
 
 impl Ca {
     /// A new authority, which is trusted beside those of `earlier` that have not expired.
-    pub(super) fn generate(
+    pub(crate) fn generate(
         now: Timestamp,
         earlier: &[CertificateDer<'static>],
     ) -> Result<Self, Error> {
@@ -64,7 +64,7 @@ impl Ca {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params
             .distinguished_name
-            .push(DnType::CommonName, "postern-webhook-ca");
+            .push(DnType::CommonName, "postern-ca");
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let certificate = params.self_signed(&key)?.der().clone();
@@ -79,7 +79,7 @@ impl Ca {
     }
 
     /// The authority that a Secret holds.
-    pub(super) fn read(secret: &Secret) -> Result<Self, Error> {
+    pub(crate) fn read(secret: &Secret) -> Result<Self, Error> {
         let text = |key| {
             let data = secret.data.as_ref().and_then(|data| data.get(key));
             let text = data.map(|ByteString(bytes)| String::from_utf8_lossy(bytes));
@@ -107,7 +107,7 @@ impl Ca {
     }
 
     /// What a Secret must hold to be read as this authority.
-    pub(super) fn data(&self) -> BTreeMap<String, ByteString> {
+    pub(crate) fn data(&self) -> BTreeMap<String, ByteString> {
         let certificate = to_pem([&self.certificate]);
         [
             (CERTIFICATE, certificate.into_bytes()),
@@ -119,22 +119,22 @@ impl Ca {
     }
 
     /// When it may sign.
-    pub(super) fn validity(&self) -> &Validity {
+    pub(crate) fn validity(&self) -> &Validity {
         &self.validity
     }
 
     /// Every authority to be trusted now, the current one first.
-    pub(super) fn trusted(&self, now: Timestamp) -> Vec<CertificateDer<'static>> {
+    pub(crate) fn trusted(&self, now: Timestamp) -> Vec<CertificateDer<'static>> {
         unexpired(&self.trusted, now).cloned().collect()
     }
 
     /// Whether it is the one that signed `leaf`.
-    pub(super) fn signed(&self, leaf: &Leaf) -> bool {
+    pub(crate) fn signed(&self, leaf: &Leaf) -> bool {
         leaf.chain().last() == Some(&self.certificate)
     }
 
     /// A certificate for a server with these names.
-    pub(super) fn sign(&self, names: &[String], now: Timestamp) -> Result<Leaf, Error> {
+    pub(crate) fn sign(&self, names: &[String], now: Timestamp) -> Result<Leaf, Error> {
         let mut params = CertificateParams::new(names)?;
         Validity::starting(now, LEAF_LIFETIME)
             .within(&self.validity)
@@ -142,7 +142,7 @@ impl Ca {
         params.distinguished_name = rcgen::DistinguishedName::new();
         params
             .distinguished_name
-            .push(DnType::CommonName, "postern-webhook");
+            .push(DnType::CommonName, "postern");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         // All authorities have one name: this tells which of them to try.
@@ -158,13 +158,13 @@ impl Ca {
 }
 
 /// The certificates in a PEM text; none, if any of them is broken.
-pub(super) fn certificates(text: &str) -> Vec<CertificateDer<'static>> {
+pub(crate) fn certificates(text: &str) -> Vec<CertificateDer<'static>> {
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
     all.unwrap_or_default()
 }
 
 /// Certificates as PEM.
-pub(super) fn to_pem<'a>(
+pub(crate) fn to_pem<'a>(
     certificates: impl IntoIterator<Item = &'a CertificateDer<'static>>,
 ) -> String {
     let blocks: Vec<Pem> = certificates
@@ -176,7 +176,7 @@ pub(super) fn to_pem<'a>(
 }
 
 /// Those that have not expired; what is no certificate has.
-pub(super) fn unexpired<'a>(
+pub(crate) fn unexpired<'a>(
     certificates: &'a [CertificateDer<'static>],
     now: Timestamp,
 ) -> impl Iterator<Item = &'a CertificateDer<'static>> {

@@ -7,21 +7,21 @@ use rustls::pki_types::CertificateDer;
 
 /// From when to when a certificate is valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Validity {
+pub(crate) struct Validity {
     /// The first moment.
-    pub(super) not_before: Timestamp,
+    pub(crate) not_before: Timestamp,
     /// The last.
-    pub(super) not_after: Timestamp,
+    pub(crate) not_after: Timestamp,
 }
 
 /// Bytes that are not an X.509 certificate.
 #[derive(Debug, thiserror::Error)]
 #[error("this is not an X.509 certificate")]
-pub(super) struct NotACertificate;
+pub(crate) struct NotACertificate;
 
 impl Validity {
     /// `lifetime` from `now` on, and a while back, for clocks that are behind.
-    pub(super) fn starting(now: Timestamp, lifetime: SignedDuration) -> Self {
+    pub(crate) fn starting(now: Timestamp, lifetime: SignedDuration) -> Self {
         const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(10);
         Self {
             not_before: now.saturating_sub(CLOCK_SKEW).unwrap_or(now),
@@ -30,7 +30,7 @@ impl Validity {
     }
 
     /// What `certificate` says.
-    pub(super) fn of(certificate: &CertificateDer<'_>) -> Result<Self, NotACertificate> {
+    pub(crate) fn of(certificate: &CertificateDer<'_>) -> Result<Self, NotACertificate> {
         let (_, parsed) =
             x509_parser::parse_x509_certificate(certificate).map_err(|_| NotACertificate)?;
         let at = |seconds| Timestamp::from_second(seconds).map_err(|_| NotACertificate);
@@ -42,18 +42,18 @@ impl Validity {
     }
 
     /// Whether a certificate may be used now.
-    pub(super) fn holds(&self, now: Timestamp) -> bool {
+    pub(crate) fn holds(&self, now: Timestamp) -> bool {
         (self.not_before..=self.not_after).contains(&now)
     }
 
     /// Whether it is time for the next one: two thirds are over, or the clock says something odd.
-    pub(super) fn is_due(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         let third = self.not_after.duration_since(self.not_before) / 3;
         !self.holds(now) || self.not_after.duration_since(now) < third
     }
 
     /// At most as long as `other`.
-    pub(super) fn within(self, other: &Self) -> Self {
+    pub(crate) fn within(self, other: &Self) -> Self {
         Self {
             not_before: self.not_before.max(other.not_before),
             not_after: self.not_after.min(other.not_after),
@@ -61,7 +61,7 @@ impl Validity {
     }
 
     /// Writes both times into a certificate to be.
-    pub(super) fn write(&self, params: &mut rcgen::CertificateParams) {
+    pub(crate) fn write(&self, params: &mut rcgen::CertificateParams) {
         let epoch = rcgen::date_time_ymd(1970, 1, 1);
         let since_epoch = |at: Timestamp| Duration::from_secs(at.as_second().unsigned_abs());
         params.not_before = epoch + since_epoch(self.not_before);
