@@ -77,11 +77,35 @@ pub struct AgentIdentitySpec {
     #[schemars(length(max = 8), regex(pattern = "^[1-9][0-9]*[smh]$"))]
     pub max_staleness: Option<String>,
 
+    /// How a bundle comes to running pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<Delivery>,
+
     /// What models cost that Postern does not know, or knows wrongly: for rules and limits that speak of money. The first entry that matches a
     /// model counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub prices: Vec<ModelPrice>,
+}
+
+impl AgentIdentitySpec {
+    /// Whether sidecars are asked to fetch a new bundle at once.
+    pub fn is_nudged(&self) -> bool {
+        self.delivery
+            .as_ref()
+            .is_some_and(|delivery| delivery.nudge)
+    }
+}
+
+/// How a bundle comes to running pods.
+#[derive(KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Delivery {
+    /// Besides mounting it, which takes the kubelet up to a minute and a half, the operator asks each sidecar to fetch a new bundle at once. A sidecar
+    /// shows the token of its pod and something that only a mounted bundle tells, and takes an answer from nobody but the operator. Where that does not
+    /// work, the mount comes all the same.
+    #[serde(default)]
+    pub nudge: bool,
 }
 
 /// What some models cost, in US dollars for a million tokens, each as in `"0.15"`.

@@ -25,7 +25,7 @@ mod tests;
 
 /// The newest format that this version reads and writes. 2 added what a reader of 1 does not know: to policies modes, models, operations,
 /// tools, expressions and limits; to identities prices and deployments. 3 added masks to policies. 4 added to identities sources in stores. 5
-/// added to policies masks of calls and pseudonyms, and to identities `maxStaleness` and `overlap`.
+/// added to policies masks of calls and pseudonyms, and to identities `maxStaleness`, `overlap` and `delivery`.
 pub const FORMAT: u32 = 5;
 
 /// The oldest format that says all of `identity` and `policies`. A bundle is written in it, so that a sidecar from before an upgrade of the operator goes on
@@ -78,6 +78,7 @@ fn format_of_identity(identity: &AgentIdentitySpec) -> u32 {
         credentials,
         refresh_interval: _,
         max_staleness,
+        delivery,
         prices,
     } = identity;
     let of_credential = |credential: &Credential| {
@@ -105,8 +106,9 @@ fn format_of_identity(identity: &AgentIdentitySpec) -> u32 {
     };
     let of_prices = if prices.is_empty() { 1 } else { 2 };
     let of_credentials = credentials.iter().map(of_credential).max().unwrap_or(1);
-    let of_staleness = if max_staleness.is_some() { 5 } else { 1 };
-    of_credentials.max(of_prices).max(of_staleness)
+    let is_newest = max_staleness.is_some() || delivery.is_some();
+    let of_the_rest = if is_newest { 5 } else { 1 };
+    of_credentials.max(of_prices).max(of_the_rest)
 }
 
 /// Whether a reader of format 1 knows all members of `rule`. Every member is named here, so that a new one is not forgotten.
@@ -158,6 +160,24 @@ pub struct Bundle {
     /// PEM bundles of certificate authorities, by credential.
     #[serde(default)]
     pub authorities: BTreeMap<String, String>,
+    /// Where a newer bundle can be fetched, if it can be. A reader that does not know it waits for its mount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetch: Option<Fetch>,
+}
+
+/// How a sidecar comes by a newer bundle before its mount has it. No part of the revision: it changes nothing of what a call may do.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Fetch {
+    /// Grows whenever a bundle of the identity is written: a sidecar goes from a fetched bundle to no older one that its mount still has. It is the time of
+    /// the writing in milliseconds since 1970, or one more than before, so that a Secret that was deleted and made again is newer too.
+    pub serial: u64,
+    /// Scheme, host and port of the operator, as in `https://postern-controller.postern-system.svc`; its path is [`FETCH_PATH`](crate::control::FETCH_PATH).
+    pub address: String,
+    /// PEM bundle of the authorities that the operator's certificate is verified by, and no others.
+    pub authorities: String,
+    /// What a sidecar has to show beside its pod's token: only who has a bundle of the identity gets another. Printable text without spaces.
+    pub ticket: Secret,
 }
 
 /// A secret and which version of its source it is.

@@ -45,6 +45,8 @@ pub const NO_TOKEN_VOLUME: &str = "postern-no-token";
 pub const BUNDLE_DIR: &str = "/var/run/postern/bundle";
 /// Where the projected token's directory is mounted.
 pub const TOKEN_DIR: &str = "/var/run/postern/token";
+/// The token's file name in [`TOKEN_DIR`].
+pub const TOKEN_FILE: &str = "token";
 /// Audience of the projected token.
 pub const TOKEN_AUDIENCE: &str = "postern";
 /// Key of the bundle in its Secret, and its file name in [`BUNDLE_DIR`].

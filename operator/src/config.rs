@@ -99,6 +99,27 @@ pub struct ControllerArgs {
     /// Whether secrets are read from `CredentialStore`s, and their status is written: by one operator of the cluster only.
     #[arg(long, env = "POSTERN_STORES", default_value_t = true, action = ArgAction::Set)]
     pub stores: bool,
+    /// Where sidecars fetch new bundles.
+    #[command(flatten)]
+    pub fetch: FetchArgs,
+}
+
+/// Flags of `controller` for identities with `delivery.nudge`.
+#[derive(Args, Clone, Debug)]
+pub struct FetchArgs {
+    /// Where bundles are served to sidecars over TLS.
+    #[arg(long, env = "POSTERN_BUNDLE_LISTEN", default_value = "[::]:10251")]
+    pub bundle_listen: SocketAddr,
+    /// The Service, in the release namespace, by which sidecars reach this process at port 443. Absent: none are served, and `delivery.nudge` has no effect.
+    #[arg(long, env = "POSTERN_BUNDLE_SERVICE")]
+    pub bundle_service: Option<String>,
+    /// The Secret, in the release namespace, that holds the certificate authority for it.
+    #[arg(
+        long,
+        env = "POSTERN_BUNDLE_CA_SECRET",
+        default_value = "postern-controller-ca"
+    )]
+    pub bundle_ca_secret: String,
 }
 
 /// Flags of `webhook`.

@@ -36,6 +36,7 @@ mod egress_policy;
 mod error;
 mod events;
 mod feed;
+mod fetch;
 #[cfg(test)]
 mod fixtures;
 mod freshness;
@@ -50,6 +51,7 @@ mod status;
 mod triggers;
 
 pub use error::Error;
+use fetch::Endpoints;
 use freshness::Freshness;
 pub(crate) use interval::jitter;
 pub use metrics::Metrics;
@@ -64,6 +66,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 /// How often pods that come and go make an identity be counted again, at most.
 const COUNT_PERIOD: Duration = Duration::from_secs(1);
 
+/// How long the first reconciles wait for the certificate that bundles tell of: those written without it would have to be written again.
+const ENDPOINT: Duration = Duration::from_secs(5);
+
 /// What every reconcile of one scope works with.
 struct Context {
     client: Client,
@@ -71,6 +76,8 @@ struct Context {
     recorder: Recorder,
     template: Arc<SidecarTemplate>,
     stores: Arc<Stores>,
+    /// Where sidecars reach this operator, if they are served.
+    endpoints: Option<Endpoints>,
     freshness: Freshness,
     rollouts: Rollouts,
     identities: Store<IdentityObject>,
@@ -90,6 +97,7 @@ struct Lead {
     freshness: Freshness,
     own: Own,
     reads_stores: bool,
+    endpoints: Option<Endpoints>,
 }
 
 /// Stands for election, and works while it leads, until `shutdown`; then ends running reconciles and gives the Lease back.
@@ -109,6 +117,7 @@ pub async fn run(
         lease_name,
         service_account,
         stores,
+        fetch,
     } = args;
     let CommonArgs {
         namespace,
@@ -122,6 +131,17 @@ pub async fn run(
     let scopes = Scope::all(watch_namespaces);
     let holder = format!("{pod_name}_{:x}", interval::random());
     let (election, leadership) = Election::new(client.clone(), &namespace, &lease_name, holder);
+    let mut tasks = JoinSet::new();
+    let resign = CancellationToken::new();
+    let endpoints = fetch::start(
+        fetch,
+        &namespace,
+        client.clone(),
+        metrics.clone(),
+        &mut tasks,
+        resign.clone(),
+    )
+    .await?;
     let lead = Lead {
         own: Own::new(client.clone(), namespace, service_account),
         reads_stores: stores,
@@ -137,19 +157,18 @@ pub async fn run(
         freshness: metrics.freshness().clone(),
         metrics,
         template,
+        endpoints,
     };
 
     // A task of its own: no amount of reconciling may keep the Lease from being renewed.
-    let resign = CancellationToken::new();
-    let mut tasks = JoinSet::new();
     tasks.spawn(election.run(move || readiness.set(true), resign.clone()));
     tokio::select! {
         () = lead.while_elected(&scopes, &shutdown) => {}
-        ended = tasks.join_next() => anyhow::bail!("the election ended by itself: {ended:?}"),
+        ended = tasks.join_next() => anyhow::bail!("the election, or what serves sidecars, ended by itself: {ended:?}"),
     }
     resign.cancel();
     while let Some(ended) = tasks.join_next().await {
-        ended.context("running the election")?;
+        ended.context("running the election, or serving sidecars")?;
     }
     Ok(())
 }
@@ -194,6 +213,10 @@ impl Lead {
             true,
             readers.iter().map(|(_, identities)| identities.clone()),
         );
+        if let Some(mut endpoints) = self.endpoints.clone() {
+            let endpoint = endpoints.wait_for(Option::is_some);
+            let _ = tokio::time::timeout(ENDPOINT, endpoint).await;
+        }
         let store_work = async {
             if self.reads_stores {
                 self.work_on_stores(known, store_writer, stores, readers, shutdown)
@@ -277,6 +300,7 @@ impl Lead {
             recorder: self.recorder.clone(),
             template: Arc::clone(&self.template),
             stores: Arc::clone(stores),
+            endpoints: self.endpoints.clone(),
             freshness: self.freshness.clone(),
             rollouts: Rollouts::new(
                 self.client.clone(),

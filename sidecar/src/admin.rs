@@ -1,4 +1,5 @@
-//! The admin listener: whether the process lives, whether it is ready, which bundle it uses, and its metrics. It tells no secret and takes no command.
+//! The admin listener: whether the process lives, whether it is ready, which bundle it uses, and its metrics. It tells no secret, and all that it can be
+//! told is that there may be a newer bundle.
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -7,10 +8,10 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use postern_crds::control::BUNDLE_PATH;
+use postern_crds::control::{BUNDLE_PATH, REFRESH_PATH};
 use tokio::{
     net::TcpListener,
-    sync::{Semaphore, watch},
+    sync::{Notify, Semaphore, watch},
     task::JoinSet,
 };
 
@@ -29,6 +30,8 @@ pub(crate) struct Admin {
     pub(crate) metrics: Arc<Metrics>,
     /// Brings those up to date that change with time alone.
     pub(crate) refresh: Box<dyn Fn() + Send + Sync>,
+    /// Is rung when somebody says that there may be a newer bundle; `None` where nobody would hear it.
+    pub(crate) bell: Option<Arc<Notify>>,
 }
 
 impl Admin {
@@ -66,6 +69,16 @@ impl Admin {
 
     fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let plain = "text/plain; charset=utf-8";
+        if let (&Method::POST, REFRESH_PATH, Some(bell)) =
+            (request.method(), request.uri().path(), &self.bell)
+        {
+            bell.notify_one();
+            return response(
+                StatusCode::ACCEPTED,
+                plain,
+                "a newer bundle is looked for\n",
+            );
+        }
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return response(StatusCode::METHOD_NOT_ALLOWED, plain, "only GET\n");
         }

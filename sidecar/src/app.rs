@@ -15,6 +15,7 @@ use crate::{
     admin::Admin,
     bundle::{Publisher, Wanted, Watcher},
     config::{Config, Source},
+    fetch::Fetcher,
     limits::Limits,
     listener::{self, Server},
     metrics::Metrics,
@@ -35,6 +36,7 @@ pub struct App {
     limits: Arc<Limits>,
     upstreams: Arc<Upstreams>,
     source: Bundles,
+    fetcher: Option<Fetcher>,
     snapshots: watch::Receiver<Option<Arc<Snapshot>>>,
     drain_timeout: Duration,
 }
@@ -43,7 +45,7 @@ pub struct App {
 enum Bundles {
     Watched(Watcher),
     /// Holds the sending side, without which the snapshots would end.
-    Fixed(Publisher),
+    Fixed(Arc<Publisher>),
 }
 
 /// Why the sidecar cannot start.
@@ -78,6 +80,7 @@ impl App {
             listen,
             admin,
             source,
+            token,
             drain_timeout,
             cluster_api,
             max_connections,
@@ -121,9 +124,20 @@ impl App {
         ));
         let tokens = token::Sources::new(Arc::clone(&metrics), tasks);
         let (sender, snapshots) = watch::channel(None);
-        let publisher =
-            Publisher::new(sender, Arc::clone(&upstreams), tokens, Arc::clone(&metrics));
+        let publisher = Arc::new(Publisher::new(
+            sender,
+            Arc::clone(&upstreams),
+            tokens,
+            Arc::clone(&metrics),
+        ));
         let wanted = Arc::new(Wanted::default());
+        let fetcher = token.map(|token| Fetcher {
+            token,
+            bell: Arc::clone(wanted.bell()),
+            publisher: Arc::clone(&publisher),
+            snapshots: snapshots.clone(),
+            metrics: Arc::clone(&metrics),
+        });
         let source = match source {
             Source::Directory(directory) => {
                 let mut watcher = Watcher::new(&directory, publisher, Arc::clone(&wanted));
@@ -160,6 +174,7 @@ impl App {
             limits,
             upstreams,
             source,
+            fetcher,
             snapshots,
             drain_timeout,
         })
@@ -188,6 +203,7 @@ impl App {
             limits,
             upstreams,
             source,
+            fetcher,
             snapshots,
             drain_timeout,
         } = self;
@@ -201,6 +217,11 @@ impl App {
         if let Some(watcher) = watcher {
             tasks.spawn(watcher.follow());
         }
+        let bell = fetcher.map(|fetcher| {
+            let bell = Arc::clone(&fetcher.bell);
+            tasks.spawn(fetcher.follow());
+            bell
+        });
         let warmed = Arc::clone(&upstreams);
         tasks.spawn_blocking(move || warmed.warm_up());
         tasks.spawn(async move { upstreams.sweep().await });
@@ -221,6 +242,7 @@ impl App {
                 snapshots: told,
                 metrics,
                 refresh,
+                bell,
             };
             tasks.spawn(Arc::new(admin).serve(listener));
         }

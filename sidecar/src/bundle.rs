@@ -1,11 +1,11 @@
-//! Where bundles come from: a directory that the kubelet mounts and swaps, or one given in memory.
+//! Where bundles come from: a directory that the kubelet mounts and swaps, the operator in between, or one given in memory.
 
 use std::{
     fs::File,
     io::{self, Read},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -34,12 +34,21 @@ enum LoadError {
 
 /// Has the bundle looked at before its time. Who asks waits for nothing, and many who ask at a time have one look.
 #[derive(Default)]
-pub(crate) struct Wanted(Notify);
+pub(crate) struct Wanted {
+    mount: Notify,
+    operator: Arc<Notify>,
+}
 
 impl Wanted {
     /// A newer bundle is wanted, since what the one in use says was not taken somewhere.
     pub(crate) fn ask(&self) {
-        self.0.notify_one();
+        self.mount.notify_one();
+        self.operator.notify_one();
+    }
+
+    /// Is rung when the operator should be asked for a newer one, where it can be.
+    pub(crate) fn bell(&self) -> &Arc<Notify> {
+        &self.operator
     }
 }
 
@@ -49,6 +58,8 @@ pub(crate) struct Publisher {
     upstreams: Arc<Upstreams>,
     tokens: token::Sources,
     metrics: Arc<Metrics>,
+    /// The serial of the fetched bundle that is in use, until the mount has it too. Held while a bundle is taken, so that one comes after the other.
+    fetched: Mutex<Option<u64>>,
 }
 
 /// Follows the bundle in a directory.
@@ -56,7 +67,7 @@ pub(crate) struct Watcher {
     file: PathBuf,
     /// The file that was read last, good or bad.
     seen: Option<Stamp>,
-    publisher: Publisher,
+    publisher: Arc<Publisher>,
     wanted: Arc<Wanted>,
 }
 
@@ -95,14 +106,54 @@ impl Publisher {
             upstreams,
             tokens,
             metrics,
+            fetched: Mutex::new(None),
         }
     }
 
-    /// Takes `bundle` into use.
+    /// Takes `bundle` into use, which is mounted or was given. What is mounted is right, however old it is, unless a newer one was fetched meanwhile: then
+    /// the mount comes to it later.
     ///
     /// # Errors
     /// [`BundleError`] when its specs have no meaning; the one in use stays.
     pub(crate) fn publish(&self, bundle: Bundle) -> Result<(), BundleError> {
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let serial = bundle.fetch.as_ref().map(|fetch| fetch.serial);
+        match (*fetched, serial) {
+            (Some(fetched), Some(serial)) if serial < fetched => {
+                tracing::info!("the mount has an older bundle than was fetched, which stays");
+                return Ok(());
+            }
+            (Some(fetched), Some(serial)) if serial == fetched => {}
+            _ => self.take(bundle)?,
+        }
+        *fetched = None;
+        Ok(())
+    }
+
+    /// Takes `bundle` into use, which was fetched, if it is newer than the one in use, and says whether it was.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish).
+    pub(crate) fn publish_newer(&self, bundle: Bundle) -> Result<bool, BundleError> {
+        let mut fetched = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let in_use = {
+            let snapshot = self.snapshots.borrow();
+            let fetch = snapshot.as_ref().and_then(|snapshot| snapshot.fetch());
+            fetch.map(|fetch| fetch.serial)
+        };
+        let serial = bundle.fetch.as_ref().map(|fetch| fetch.serial);
+        // Without numbers nobody knows which of both is newer.
+        let is_newer = in_use
+            .zip(serial)
+            .is_some_and(|(in_use, serial)| serial > in_use);
+        if is_newer {
+            self.take(bundle)?;
+            *fetched = serial;
+        }
+        Ok(is_newer)
+    }
+
+    fn take(&self, bundle: Bundle) -> Result<(), BundleError> {
         let before = self.snapshots.borrow().clone();
         let snapshot = Snapshot::compile(
             bundle,
@@ -151,7 +202,7 @@ impl Publisher {
 
 impl Watcher {
     /// Watches `directory`, and looks there at once when that is `wanted`.
-    pub(crate) fn new(directory: &Path, publisher: Publisher, wanted: Arc<Wanted>) -> Self {
+    pub(crate) fn new(directory: &Path, publisher: Arc<Publisher>, wanted: Arc<Wanted>) -> Self {
         Self {
             file: directory.join(BUNDLE_KEY),
             seen: None,
@@ -169,7 +220,7 @@ impl Watcher {
         loop {
             tokio::select! {
                 _ = ticks.tick() => may_hurry = true,
-                () = self.wanted.0.notified(), if may_hurry => may_hurry = false,
+                () = self.wanted.mount.notified(), if may_hurry => may_hurry = false,
             }
             self.publisher.forget(Instant::now());
             // One stat of a file in memory; only a change is worth another thread.

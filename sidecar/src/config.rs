@@ -8,7 +8,7 @@ use std::{
 
 use postern_crds::{
     Bundle, interval,
-    names::{BUNDLE_DIR, DATA_PORT},
+    names::{BUNDLE_DIR, DATA_PORT, TOKEN_DIR, TOKEN_FILE},
 };
 
 use crate::access::Observer;
@@ -21,6 +21,8 @@ pub struct Config {
     pub admin: Option<SocketAddr>,
     /// Where the bundle comes from.
     pub source: Source,
+    /// The pod's token, which the operator is shown when a newer bundle is fetched from it. Without one, none is.
+    pub token: Option<PathBuf>,
     /// How long requests may take to end after a stop.
     pub drain_timeout: Duration,
     /// Addresses of the cluster's API, to which no name may lead.
@@ -53,6 +55,7 @@ impl Config {
             listen: vec![free],
             admin: Some(free),
             source,
+            token: None,
             drain_timeout: Duration::from_secs(25),
             cluster_api: Vec::new(),
             max_connections: 1024,
@@ -70,6 +73,10 @@ pub struct ServeArgs {
     /// Directory of the mounted bundle; it is watched for changes
     #[arg(long, env = "POSTERN_BUNDLE_DIR", value_name = "DIR", default_value = BUNDLE_DIR)]
     bundle_dir: PathBuf,
+
+    /// Directory of the pod's token for the operator, from which a newer bundle is fetched if the bundle says so
+    #[arg(long, env = "POSTERN_TOKEN_DIR", value_name = "DIR", default_value = TOKEN_DIR)]
+    token_dir: PathBuf,
 
     /// Address to take the application's calls on; may be given more than once
     #[arg(
@@ -152,6 +159,7 @@ impl ServeArgs {
     pub fn into_config(self) -> Config {
         let Self {
             bundle_dir,
+            token_dir,
             listen,
             admin_address,
             drain_timeout,
@@ -163,6 +171,7 @@ impl ServeArgs {
         } = self;
         Config {
             listen,
+            token: Some(token_dir.join(TOKEN_FILE)),
             admin: Some(admin_address),
             drain_timeout,
             max_connections,

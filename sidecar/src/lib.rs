@@ -1,7 +1,8 @@
 //! The sidecar: a proxy on localhost that decides every call of an application and puts the real credential into those it lets pass.
 //!
-//! *Architecture invariant: no Kubernetes client.* All that it knows comes from one document, the bundle; it has no other source of truth and
-//! no way to ask for one, so it goes on when the operator is gone.
+//! *Architecture invariant: no Kubernetes client.* All that it knows comes from one document, the bundle, which is mounted; it has no other source of
+//! truth, so it goes on when the operator is gone. A bundle may say where a newer one can be fetched before it is mounted: that is a shortcut, and nothing
+//! depends on it.
 #![forbid(unsafe_code)]
 
 pub mod access;
@@ -22,6 +23,7 @@ mod bundle;
 mod clock;
 mod dialect;
 mod error;
+mod fetch;
 mod frame;
 mod limits;
 mod listener;

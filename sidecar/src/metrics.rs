@@ -45,6 +45,13 @@ pub(crate) struct AccessTokenLabels {
     pub(crate) outcome: &'static str,
 }
 
+/// Newer bundles that were looked for at the operator.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(crate) struct FetchLabel {
+    /// `taken`, `current` where there was none that is newer, or why none could be had: see `fetch::Error::outcome`.
+    pub(crate) outcome: &'static str,
+}
+
 /// Calls that were sent a second time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(crate) struct RetryLabels {
@@ -154,6 +161,7 @@ pub(crate) struct Metrics {
     pub(crate) connections: Gauge,
     pub(crate) in_flight: Gauge,
     pub(crate) bundle_errors: Counter,
+    pub(crate) bundle_fetches: Family<FetchLabel, Counter>,
     bundle: Family<BundleLabels, Gauge>,
     bundle_loaded: Gauge<f64, AtomicU64>,
     /// Guards the swap of the bundle's labels against a scrape between its two steps.
@@ -199,6 +207,7 @@ impl Metrics {
             connections: Gauge::default(),
             in_flight: Gauge::default(),
             bundle_errors: Counter::default(),
+            bundle_fetches: Family::default(),
             bundle: Family::default(),
             bundle_loaded: Gauge::default(),
             bundle_swap: Mutex::new(()),
@@ -321,6 +330,11 @@ impl Metrics {
             "bundle_errors",
             "Bundles that could not be used; the last good one stayed",
             metrics.bundle_errors.clone(),
+        );
+        registry.register(
+            "bundle_fetches",
+            "Newer bundles that were looked for at the operator, by outcome: taken, current, denied, unavailable, untrusted or invalid",
+            metrics.bundle_fetches.clone(),
         );
         registry.register(
             "bundle_info",

@@ -7,7 +7,7 @@ use std::{
 
 use postern_crds::{
     Bundle, Policy, Route, bundle,
-    bundle::VersionedSecret,
+    bundle::{Fetch, VersionedSecret},
     control::BundleInUse,
     facts::Models,
     price::{Listed, Prices},
@@ -35,6 +35,8 @@ pub(crate) struct Snapshot {
     format: u32,
     /// When it was compiled.
     since: SystemTime,
+    /// Where a newer one can be fetched, if it can be.
+    fetch: Option<Arc<Fetch>>,
     /// The policy.
     pub(crate) policy: Policy,
     /// What is masked in calls, if anything is.
@@ -184,6 +186,7 @@ impl Snapshot {
             terms,
             format: bundle.format,
             since: SystemTime::now(),
+            fetch: bundle.fetch.map(Arc::new),
             request_masks: Masks::of_requests(compiled.policy.request_masks()),
             masks: Masks::of_responses(compiled.policy.response_masks()),
             policy: compiled.policy,
@@ -198,6 +201,11 @@ impl Snapshot {
     pub(crate) fn identity_parts(&self) -> (&str, &str) {
         // Neither has a slash in it.
         self.identity.split_once('/').unwrap_or_default()
+    }
+
+    /// Where a newer one can be fetched, if it can be.
+    pub(crate) fn fetch(&self) -> Option<&Arc<Fetch>> {
+        self.fetch.as_ref()
     }
 
     /// What the operator is told of it.

@@ -37,3 +37,13 @@
 {{- define "postern.alert.dollarsPerHour" -}}
 {{- dig "prometheusRule" "thresholds" "dollarsPerHour" 0.0 (default dict .Values.metrics) -}}
 {{- end -}}
+
+{{/* Not empty if sidecars may fetch bundles. */}}
+{{- define "postern.delivery.enabled" -}}
+{{- if dig "enabled" true (default dict .Values.delivery) }}true{{ end -}}
+{{- end -}}
+
+{{/* Where bundles are served to them. */}}
+{{- define "postern.delivery.listen" -}}
+{{- dig "listen" "[::]:10251" (default dict .Values.delivery) -}}
+{{- end -}}

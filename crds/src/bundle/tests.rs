@@ -27,6 +27,7 @@ fn bundle() -> Bundle {
         secrets: BTreeMap::from([("openai".into(), secret(SECRET, "secret/7"))]),
         stale: BTreeSet::new(),
         authorities: BTreeMap::new(),
+        fetch: None,
     }
 }
 
@@ -378,4 +379,33 @@ fn an_overlap_needs_a_reader_that_knows_it() {
     let mut bundle = bundle();
     bundle.spec.credentials[0].overlap = Some("1h".into());
     assert_eq!(format(&bundle.spec, &bundle.policies), 5);
+}
+
+#[test]
+fn where_a_newer_bundle_is_changes_nothing_that_calls_depend_on() {
+    let plain = bundle();
+    let mut told = bundle();
+    told.fetch = Some(Fetch {
+        serial: 1_764_000_000_000,
+        address: "https://postern-controller.postern-system.svc".into(),
+        authorities: "PEM".into(),
+        ticket: Secret::new(b"hunter2-ticket".to_vec()),
+    });
+    assert_eq!(told.revision(), plain.revision());
+    assert_eq!(told.terms(), plain.terms());
+    let read = Bundle::parse(&told.to_json()).unwrap();
+    assert_eq!(read.fetch, told.fetch);
+    assert!(!format!("{told:?}").contains("hunter2"));
+    let none = String::from_utf8(plain.to_json().to_vec()).unwrap();
+    assert!(!none.contains("fetch"), "{none}");
+}
+
+#[test]
+fn delivery_needs_a_reader_that_knows_it() {
+    let mut bundle = bundle();
+    bundle.spec.delivery = Some(crate::agent_identity::Delivery { nudge: true });
+    assert!(bundle.spec.is_nudged());
+    assert_eq!(format(&bundle.spec, &bundle.policies), 5);
+    bundle.spec.delivery = Some(serde_json::from_str("{}").unwrap());
+    assert!(!bundle.spec.is_nudged());
 }

@@ -91,6 +91,42 @@ fn values_reach_the_sidecar() {
 }
 
 #[test]
+fn the_controller_serves_bundles_where_the_service_leads_and_sidecars_may_come() {
+    for (set, fullname) in [("defaults", "postern"), ("most", "corp-gate")] {
+        let objects = objects_with(set);
+        let (Role::Controller(controller), _) = roles(set) else {
+            panic!("{set}: the controller")
+        };
+        let fetch = controller.fetch;
+        let name = fetch.bundle_service.expect("a Service");
+        let service = &find(&objects, "Service", &name)["spec"];
+        // What a sidecar calls where the bundle names no port.
+        assert_eq!(service["ports"][0]["port"], 443, "{set}");
+        let name = format!("{fullname}-controller");
+        let pod = &find(&objects, "Deployment", &name)["spec"]["template"]["spec"];
+        let ports = list(&pod["containers"][0]["ports"]);
+        let target = &service["ports"][0]["targetPort"];
+        let named = ports.iter().find(|port| port["name"] == *target);
+        let port = &named.expect("a port of that name")["containerPort"];
+        assert_eq!(*port, fetch.bundle_listen.port(), "{set}");
+        let role = find(&objects, "Role", &format!("{fullname}-controller-ca"));
+        let secret = json!([fetch.bundle_ca_secret]);
+        assert_eq!(role["rules"][0]["resourceNames"], secret, "{set}");
+        find(&objects, "Secret", &fetch.bundle_ca_secret);
+
+        let policy = find(&objects, "NetworkPolicy", &name);
+        let ingress = &list(&policy["spec"]["ingress"])[0];
+        assert_eq!(ingress["ports"][0]["port"], *target, "{set}");
+        let label = &ingress["from"][0]["podSelector"]["matchExpressions"][0]["key"];
+        assert_eq!(*label, names::IDENTITY_LABEL, "{set}");
+    }
+    let (Role::Controller(controller), _) = roles("least") else {
+        panic!("the controller")
+    };
+    assert_eq!(controller.fetch.bundle_service, None);
+}
+
+#[test]
 fn the_webhook_serves_where_the_service_leads() {
     for (set, fullname) in [
         ("defaults", "postern"),

@@ -70,6 +70,7 @@ fn policies_and_code_call_everything_alike() {
         names::TOKEN_VOLUME,
         names::BUNDLE_SECRET_TYPE,
         // The release's own.
+        "postern-controller-ca",
         "postern-system",
         "postern-webhook",
         "postern-webhook-ca",

@@ -87,6 +87,7 @@ fn with_watched_namespaces_no_cluster_role_is_left_but_for_what_is_of_the_cluste
     assert_eq!(
         roles,
         [
+            "postern-controller-delivery",
             "postern-controller-stores",
             "postern-edit",
             "postern-view",
@@ -106,6 +107,34 @@ fn with_watched_namespaces_no_cluster_role_is_left_but_for_what_is_of_the_cluste
         namespaces.sort_unstable();
         assert_eq!(namespaces, ["agents", "more-agents"], "{role}");
     }
+}
+
+#[test]
+fn tokens_are_reviewed_by_the_controller_alone_and_only_if_sidecars_may_fetch_bundles() {
+    let reviews = |objects: &[Object]| -> Vec<String> {
+        let roles = objects
+            .iter()
+            .filter(|object| object.kind().ends_with("Role"));
+        let of_reviews = |object: &&Object| {
+            let mut rules = object.rules().iter();
+            rules.any(|rule| strings(&rule["resources"]).contains(&"tokenreviews"))
+        };
+        roles
+            .filter(of_reviews)
+            .map(|object| object.name().to_owned())
+            .collect()
+    };
+    for set in ["defaults", "watch-namespaces"] {
+        let objects = objects_with(set);
+        assert_eq!(reviews(&objects), ["postern-controller-delivery"], "{set}");
+        let rules = &find(&objects, "ClusterRole", "postern-controller-delivery")["rules"];
+        let expected = json!([{"apiGroups": ["authentication.k8s.io"], "resources": ["tokenreviews"], "verbs": ["create"]}]);
+        assert_eq!(*rules, expected);
+    }
+    let without = super::helm::objects(&["--set", "delivery.enabled=false"]);
+    assert!(reviews(&without).is_empty());
+    let traces = ["postern-controller-ca", "postern-controller-delivery"];
+    assert!(!without.iter().any(|object| traces.contains(&object.name())));
 }
 
 #[test]

@@ -39,6 +39,14 @@ const REFUSED: &[(&str, &str)] = &[
         "at '/webhook/timeoutSeconds': maximum: got 31, want 30",
     ),
     (
+        "delivery.listen=10251",
+        "at '/delivery/listen': got number, want string",
+    ),
+    (
+        "delivery.nudge=true",
+        "at '/delivery': additional properties 'nudge' not allowed",
+    ),
+    (
         "webhook.listen=10250",
         "at '/webhook/listen': got number, want string",
     ),

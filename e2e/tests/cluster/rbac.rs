@@ -123,8 +123,15 @@ const CONTROLLER: &[(&str, Where, bool)] = &[
     (
         "create tokenreviews.authentication.k8s.io",
         Everywhere,
+        true,
+    ),
+    (
+        "create subjectaccessreviews.authorization.k8s.io",
+        Everywhere,
         false,
     ),
+    ("update secrets/postern-controller-ca", Release, true),
+    ("delete secrets/postern-controller-ca", Release, false),
     ("impersonate users", Everywhere, false),
 ];
 
@@ -343,6 +350,7 @@ fn rbac_no_account_has_any_right_that_is_not_written_down() -> Result<()> {
         "namespaces [] [] [get]",
         "pods [] [] [list watch]",
         "secrets [] [] [get create patch]",
+        "tokenreviews.authentication.k8s.io [] [] [create]",
     ];
     let webhook = [
         "agentidentities.postern.dev [] [] [get list watch]",
@@ -352,6 +360,7 @@ fn rbac_no_account_has_any_right_that_is_not_written_down() -> Result<()> {
     let lease = [
         "leases.coordination.k8s.io [] [] [create]",
         "leases.coordination.k8s.io [] [postern-controller] [get update]",
+        "secrets [] [postern-controller-ca] [get update]",
         "serviceaccounts/token [] [postern-controller] [create]",
     ];
     let authority = ["secrets [] [postern-webhook-ca] [get update]"];

@@ -2,6 +2,7 @@
 
 mod leases;
 mod load;
+mod nudge;
 mod sources;
 
 use anyhow::{Result, ensure};

@@ -33,10 +33,12 @@ use crate::{
 mod credentials;
 mod freshness;
 mod notices;
+mod offer;
 mod plan;
 mod policies;
 
 use freshness::Learnt;
+use offer::Offer;
 use plan::{READY, World};
 
 /// Reconciles one identity.
@@ -107,6 +109,8 @@ pub(super) async fn reconcile(
         .as_ref()
         .ok()
         .and_then(|spec| plan::max_staleness(spec.spec));
+    let endpoints = ctx.endpoints.as_ref();
+    let offer = endpoints.and_then(|endpoints| Offer::new(endpoints.borrow().clone()));
     let mut plan = plan::plan(World {
         namespace,
         name,
@@ -115,6 +119,7 @@ pub(super) async fn reconcile(
         sources,
         ages: &ages,
         existing: &existing,
+        offer: offer.as_ref(),
     });
 
     // Asked again here: reading took a while, and only the leader may write.
@@ -167,6 +172,7 @@ pub(super) async fn reconcile(
             uid,
             revision,
             changed: rotated(&before.credentials, bundle),
+            is_nudged: bundle.is_some_and(|bundle| bundle.fetch.is_some()),
             found,
             told: object
                 .status

@@ -90,3 +90,17 @@ pub(crate) fn owner() -> Id<'static> {
         uid: UID,
     }
 }
+
+/// A bundle of the identity with one credential and its secret.
+pub(crate) fn bundle() -> Bundle {
+    serde_json::from_value(json!({
+        "format": 1,
+        "minReader": 1,
+        "namespace": NAMESPACE,
+        "identity": IDENTITY,
+        "spec": { "serviceAccountNames": ["bot"], "credentials": [credential("openai")] },
+        "policies": [],
+        "secrets": { "openai": { "value": "c2stMQ==", "version": "secret/1" } },
+    }))
+    .unwrap()
+}

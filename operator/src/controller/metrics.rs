@@ -44,7 +44,14 @@ pub struct Metrics {
     leader: Gauge,
     identities: Identities,
     rotations: Histogram,
+    nudges: Family<OutcomeLabel, Counter>,
+    bundles: Family<OutcomeLabel, Counter>,
     freshness: Freshness,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -84,6 +91,8 @@ impl Metrics {
             leader: Gauge::default(),
             identities: Identities::default(),
             rotations: Histogram::new(ROTATION_SECONDS),
+            nudges: Family::default(),
+            bundles: Family::default(),
             freshness: Freshness::default(),
         };
         registry.register(
@@ -115,6 +124,16 @@ impl Metrics {
             "store_circuit_open",
             "1 from when a store fails until it answers again: it is asked at most once in a while, by whoever comes first",
             metrics.circuits.clone(),
+        );
+        registry.register(
+            "nudges",
+            "Sidecars that were told to fetch a new bundle, by outcome: accepted, refused or unanswered",
+            metrics.nudges.clone(),
+        );
+        registry.register(
+            "bundle_requests",
+            "Sidecars that came for a bundle, by outcome: answered, denied, unavailable, or handshake where that failed",
+            metrics.bundles.clone(),
         );
         registry.register(
             "leader",
@@ -160,6 +179,16 @@ impl Metrics {
     /// Counts a rotation that is complete.
     pub(crate) fn rotated(&self, took: Duration) {
         self.rotations.observe(took.as_secs_f64());
+    }
+
+    /// Counts a sidecar that was told to fetch a new bundle.
+    pub(crate) fn nudged(&self, outcome: &'static str) {
+        self.nudges.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Counts a sidecar that came for a bundle.
+    pub(crate) fn bundle_asked_for(&self, outcome: &'static str) {
+        self.bundles.get_or_create(&OutcomeLabel { outcome }).inc();
     }
 
     /// What is known of the age of each credential, which the metrics show.

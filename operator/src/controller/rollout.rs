@@ -50,6 +50,8 @@ const EAGER: Duration = Duration::from_secs(180);
 const SELDOM: Duration = Duration::from_secs(300);
 /// After how long a rotation that is not complete is worth a warning.
 const LATE: Duration = Duration::from_secs(300);
+/// How long sidecars that were told of a new bundle get to fetch it, before they are asked what they use.
+const FETCH: Duration = Duration::from_millis(500);
 /// How long a list of pods may take.
 const LIST: Duration = Duration::from_secs(20);
 
@@ -96,6 +98,8 @@ pub(crate) struct Delivery<'a> {
     pub(crate) revision: &'a str,
     /// The credentials whose values are others than the status says.
     pub(crate) changed: BTreeSet<String>,
+    /// Its sidecars can fetch it, and are to be told so.
+    pub(crate) is_nudged: bool,
     /// When its sources were read.
     pub(crate) found: Moment,
     /// What the status says of a rotation.
@@ -138,6 +142,7 @@ impl Rollouts {
             uid,
             revision,
             changed,
+            is_nudged,
             found,
             told,
             pods,
@@ -168,8 +173,9 @@ impl Rollouts {
             object: Arc::clone(object),
             state: Arc::clone(&state),
             has_pods: !pods.is_empty(),
+            is_nudged,
         };
-        let task = AbortOnDropHandle::new(tokio::spawn(task.run(starts)));
+        let task = AbortOnDropHandle::new(tokio::spawn(task.run(starts, !is_known)));
         let uid = uid.to_owned();
         let revision = revision.to_owned();
         let entry = Running {
@@ -218,19 +224,28 @@ struct Task {
     object: Arc<IdentityObject>,
     state: Arc<Mutex<State>>,
     has_pods: bool,
+    is_nudged: bool,
 }
 
 impl Task {
-    /// Asks until all sidecars are on the version and no pod is about to start one.
-    async fn run(self, starts: bool) {
+    /// Asks until all sidecars are on the version and no pod is about to start one. It `starts` a rotation or not, and the version is new or not.
+    async fn run(self, starts: bool, is_new: bool) {
+        let asking = Moment::now();
+        let mut known: Option<Vec<running::Pod>> = (!self.has_pods).then(Vec::new);
+        // Pods that came with an older version are told by what they answer: others would be disturbed whenever one comes or goes.
+        if self.is_nudged && is_new && self.has_pods {
+            known = self.pods().await;
+            self.nudge(known.iter().flatten()).await;
+        }
         if starts {
             let note = progress::started(&self.state().rotation);
             self.publish(Notice::normal("RotationStarted", "Rotate", note))
                 .await;
         }
-        let asking = Moment::now();
+        if self.is_nudged && is_new && self.has_pods {
+            sleep(FETCH).await;
+        }
         let mut pause = OFTEN / 5;
-        let mut known: Option<Vec<running::Pod>> = (!self.has_pods).then(Vec::new);
         loop {
             if !self.shared.leadership.is_held() {
                 return;
@@ -247,6 +262,12 @@ impl Task {
                 if progress.is_complete() && !progress.more_to_come {
                     return;
                 }
+                if self.is_nudged {
+                    let uses = Answer::Uses(revision);
+                    let answered = pods.iter().zip(&answers);
+                    let behind = answered.filter(|(_, (_, answer))| *answer != uses);
+                    self.nudge(behind.map(|(pod, _)| pod)).await;
+                }
                 // Their addresses stay while they run.
                 let is_heard = |(_, answer): &(&str, Answer)| *answer != Answer::None;
                 if !progress.more_to_come && answers.iter().all(is_heard) {
@@ -259,6 +280,13 @@ impl Task {
             } else {
                 SELDOM.min(pause * 2)
             };
+        }
+    }
+
+    /// Tells the sidecars of `pods` that there is a newer bundle.
+    async fn nudge(&self, pods: impl Iterator<Item = &running::Pod>) {
+        for outcome in self.shared.sidecars.nudge(pods).await {
+            self.shared.metrics.nudged(outcome);
         }
     }
 

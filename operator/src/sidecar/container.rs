@@ -107,7 +107,7 @@ pub fn volumes(identity: &str) -> [Value; 3] {
                 "sources": [{"serviceAccountToken": {
                     "audience": names::TOKEN_AUDIENCE,
                     "expirationSeconds": 3600,
-                    "path": "token",
+                    "path": names::TOKEN_FILE,
                 }}],
             },
         }),

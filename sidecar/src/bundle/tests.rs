@@ -30,7 +30,7 @@ impl Watched {
         ));
         let tokens = token::Sources::new(Arc::clone(&metrics), tasks);
         let (sender, snapshots) = watch::channel(None);
-        let publisher = Publisher::new(sender, upstreams, tokens, metrics);
+        let publisher = Arc::new(Publisher::new(sender, upstreams, tokens, metrics));
         let wanted = Arc::new(Wanted::default());
         let watcher = Watcher::new(directory.path(), publisher, Arc::clone(&wanted));
         let mut watched = Self {

@@ -182,6 +182,7 @@ fn bundle(
         secrets,
         stale: BTreeSet::new(),
         authorities,
+        fetch: None,
     }
 }
 

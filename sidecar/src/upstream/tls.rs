@@ -67,27 +67,43 @@ impl Trust {
             return Ok(Arc::clone(&self.public));
         };
         let mut roots = self.roots.clone();
-        let mut found = false;
-        for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            roots
-                .add(certificate.map_err(|_| TrustError::NotPem)?)
-                .map_err(|_| TrustError::NotACertificate)?;
-            found = true;
-        }
-        if found {
-            Ok(config(&self.provider, roots))
-        } else {
-            Err(TrustError::Empty)
-        }
+        add(&mut roots, pem)?;
+        Ok(config(&self.provider, roots))
     }
 }
 
+/// The configuration that trusts the authorities in `pem` and nobody else.
+///
+/// # Errors
+/// [`TrustError`] when any part of `pem` cannot be used.
+pub(crate) fn only(pem: &str) -> Result<ClientConfig, TrustError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut roots = RootCertStore::empty();
+    add(&mut roots, pem)?;
+    Ok(plain_config(&provider, roots))
+}
+
+fn add(roots: &mut RootCertStore, pem: &str) -> Result<(), TrustError> {
+    let mut found = false;
+    for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
+        roots
+            .add(certificate.map_err(|_| TrustError::NotPem)?)
+            .map_err(|_| TrustError::NotACertificate)?;
+        found = true;
+    }
+    found.then_some(()).ok_or(TrustError::Empty)
+}
+
 fn config(provider: &Arc<CryptoProvider>, roots: RootCertStore) -> Arc<ClientConfig> {
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(provider))
+    let mut config = plain_config(provider, roots);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+fn plain_config(provider: &Arc<CryptoProvider>, roots: RootCertStore) -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::clone(provider))
         .with_safe_default_protocol_versions()
         .expect("the provider supports TLS 1.2 and 1.3")
         .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Arc::new(config)
+        .with_no_client_auth()
 }

@@ -6,6 +6,7 @@ mod bundle;
 mod caller;
 mod content;
 mod deny;
+mod fetch;
 mod golden;
 mod goldens;
 mod inject;

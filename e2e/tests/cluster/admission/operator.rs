@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use postern_e2e::{
-    Namespace,
+    Cluster, Namespace,
     house::{NAMESPACE, RELEASE},
 };
 use serde_json::{Value, json};
@@ -63,6 +63,27 @@ fn admission_controller_writes_bundles_and_no_other_secret() -> Result<()> {
     Ok(())
 }
 
+const REPLACE: [&str; 5] = [
+    "replace",
+    "--dry-run=server",
+    "--filename=-",
+    "--namespace",
+    NAMESPACE,
+];
+
+/// The Secret with the authority of `component`, as it is in the release's namespace.
+fn authority(cluster: &Cluster, component: &str) -> Result<String> {
+    let name = format!("{RELEASE}-{component}-ca");
+    cluster.kubectl([
+        "get",
+        "secret",
+        &name,
+        "--namespace",
+        NAMESPACE,
+        "--output=json",
+    ])
+}
+
 #[test]
 fn admission_webhook_writes_its_own_authority_and_no_other_secret() -> Result<()> {
     let _turn = Turn::shared();
@@ -77,22 +98,18 @@ fn admission_webhook_writes_its_own_authority_and_no_other_secret() -> Result<()
             &secret(wrong, "postern.dev/bundle").to_string(),
         )?;
     }
-    let replace = [
-        "replace",
-        "--dry-run=server",
-        "--filename=-",
-        "--namespace",
-        NAMESPACE,
-    ];
-    let name = format!("{RELEASE}-webhook-ca");
-    let own = cluster.kubectl([
-        "get",
-        "secret",
-        &name,
-        "--namespace",
-        NAMESPACE,
-        "--output=json",
-    ])?;
-    webhook.may(&replace, &own)?;
+    webhook.may(&REPLACE, &authority(cluster, "webhook")?)?;
+    Ok(())
+}
+
+#[test]
+fn admission_controller_writes_its_own_authority_and_none_elsewhere() -> Result<()> {
+    let _turn = Turn::shared();
+    let cluster = &ground()?.house.cluster;
+    let namespace = Namespace::create(cluster, "authority")?;
+    let controller = Caller::with_all_roles(&namespace, &account("controller"))?;
+    controller.may(&REPLACE, &authority(cluster, "controller")?)?;
+    let elsewhere = secret("postern-controller-ca", "Opaque").to_string();
+    controller.may_not(SECRETS, &TRY, &elsewhere)?;
     Ok(())
 }

@@ -10,6 +10,7 @@ use postern_crds::{
 
 use super::{
     credentials::{self, FailedSource, Patience},
+    offer::Offer,
     policies,
 };
 use crate::{
@@ -55,6 +56,8 @@ pub(super) struct World<'a> {
     pub(super) ages: &'a BTreeMap<String, Duration>,
     /// What is in the cluster under the bundle's name.
     pub(super) existing: &'a Existing,
+    /// Where sidecars can fetch it; `None` if they cannot.
+    pub(super) offer: Option<&'a Offer>,
 }
 
 /// What to do.
@@ -137,6 +140,7 @@ pub(super) fn plan(world: World<'_>) -> Plan {
         sources,
         ages,
         existing,
+        offer,
     } = world;
     let last = existing.bundle();
     let in_force = match spec {
@@ -161,6 +165,7 @@ pub(super) fn plan(world: World<'_>) -> Plan {
         secrets: resolved.secrets,
         stale: resolved.stale,
         authorities: resolved.authorities,
+        fetch: offer.and_then(|offer| offer.of(in_force.spec, last)),
     };
 
     let credentials = credentials_finding(&bundle, &resolved.failures);
@@ -191,9 +196,14 @@ pub(super) fn plan(world: World<'_>) -> Plan {
         None => Some(bundle),
         Some(_) => last.map(|last| without_withdrawn(last, &bundle)),
     };
+    let is_new = |target: &Bundle| !existing.is_already(target);
+    let numbered = |target| match offer {
+        Some(offer) => offer.numbered(target),
+        None => target,
+    };
     Plan {
         revision: target.as_ref().map(Bundle::revision),
-        write: target.filter(|target| !existing.is_already(target)),
+        write: target.filter(is_new).map(numbered),
         findings: vec![ready, credentials, policies],
         failures: resolved.failures,
         stale_in: resolved.stale_in,
@@ -316,7 +326,10 @@ fn ready_finding(bundle: &Bundle, routes: &[Route]) -> Finding {
         ("Ready", policies_count(bundle))
     };
     let mut message = format!("{}, {policies}", count(bundle.secrets.len(), "credential"));
-    let (_, notes) = route::pod_environment(routes);
+    let (_, mut notes) = route::pod_environment(routes);
+    if bundle.spec.is_nudged() && bundle.fetch.is_none() {
+        notes.push("delivery.nudge has no effect: this operator serves no bundles".to_owned());
+    }
     for note in notes {
         message.push_str("; ");
         message.push_str(&note);

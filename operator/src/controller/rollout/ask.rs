@@ -1,13 +1,13 @@
-//! Asks sidecars which bundle they use.
+//! Asks sidecars which bundle they use, and tells them that there is a newer one.
 
 use std::{net::SocketAddr, time::Duration};
 
 use futures::future;
-use http::{Request, StatusCode, header::HOST};
+use http::{Method, Request, StatusCode, header::HOST};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{body::Bytes, client::conn::http1};
 use hyper_util::rt::TokioIo;
-use postern_crds::control::{BUNDLE_PATH, BundleInUse};
+use postern_crds::control::{BUNDLE_PATH, BundleInUse, REFRESH_PATH};
 use tokio::{net::TcpStream, sync::Semaphore, time::timeout};
 
 pub(super) mod running;
@@ -63,22 +63,57 @@ impl Sidecars {
         future::join_all(answers).await
     }
 
+    /// Tells the sidecars of `pods` that there is a newer bundle, and how each took it. There is nothing in it that one would have to believe: it makes a
+    /// sidecar ask.
+    pub(super) async fn nudge(
+        &self,
+        pods: impl Iterator<Item = &running::Pod>,
+    ) -> Vec<&'static str> {
+        let addresses = pods.filter_map(|pod| pod.admin);
+        let nudges = addresses.map(|address| async move {
+            match self.exchange(Method::POST, REFRESH_PATH, address).await {
+                Some((StatusCode::ACCEPTED, _)) => "accepted",
+                Some(_) => "refused",
+                None => "unanswered",
+            }
+        });
+        future::join_all(nudges).await
+    }
+
     async fn ask_one(&self, address: SocketAddr) -> Answer {
+        match self.exchange(Method::GET, BUNDLE_PATH, address).await {
+            Some((StatusCode::OK, body)) => serde_json::from_slice::<BundleInUse>(&body)
+                .map_or(Answer::None, |bundle| Answer::Uses(bundle.revision)),
+            Some((StatusCode::SERVICE_UNAVAILABLE, _)) => Answer::Empty,
+            Some((StatusCode::NOT_FOUND, _)) => Answer::Mute,
+            Some(_) | None => Answer::None,
+        }
+    }
+
+    /// One exchange with the sidecar at `address`, when it is its turn; `None` if it does not come to an end.
+    async fn exchange(
+        &self,
+        method: Method,
+        path: &str,
+        address: SocketAddr,
+    ) -> Option<(StatusCode, Bytes)> {
         let _turn = self
             .turns
             .acquire()
             .await
             .expect("the semaphore is never closed");
-        let asked = timeout(ANSWER, get(address)).await;
-        asked.ok().flatten().unwrap_or(Answer::None)
+        let exchanged = timeout(ANSWER, exchange(method, path, address)).await;
+        exchanged.ok().flatten()
     }
 }
 
 /// Plain HTTP, as the kubelet's probes are: there is no secret in question or answer.
-async fn get(address: SocketAddr) -> Option<Answer> {
+async fn exchange(method: Method, path: &str, address: SocketAddr) -> Option<(StatusCode, Bytes)> {
     let stream = TcpStream::connect(address).await.ok()?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let request = Request::get(BUNDLE_PATH)
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
         .header(HOST, address.to_string())
         .body(Empty::<Bytes>::new())
         .ok()?;
@@ -87,14 +122,7 @@ async fn get(address: SocketAddr) -> Option<Answer> {
         let status = response.status();
         let body = Limited::new(response.into_body(), MAX_ANSWER);
         let bytes = body.collect().await.ok()?.to_bytes();
-        match status {
-            StatusCode::OK => serde_json::from_slice::<BundleInUse>(&bytes)
-                .ok()
-                .map(|bundle| Answer::Uses(bundle.revision)),
-            StatusCode::SERVICE_UNAVAILABLE => Some(Answer::Empty),
-            StatusCode::NOT_FOUND => Some(Answer::Mute),
-            _ => None,
-        }
+        Some((status, bytes))
     };
     // The connection is driven until the exchange lets go of it. What it ends with shows in the exchange.
     let (answer, _) = tokio::join!(exchange, connection);
@@ -103,9 +131,12 @@ async fn get(address: SocketAddr) -> Option<Answer> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use tokio::{
         io::{AsyncReadExt as _, AsyncWriteExt as _},
         net::TcpListener,
+        sync::watch,
     };
 
     use super::*;
@@ -119,7 +150,8 @@ mod tests {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut request = [0; 1024];
                 let length = stream.read(&mut request).await.unwrap();
-                assert!(request[..length].starts_with(b"GET /bundle HTTP/1.1\r\n"));
+                let asks = request[..length].starts_with(b"GET /bundle HTTP/1.1\r\n");
+                assert!(asks || request[..length].starts_with(b"POST /refresh HTTP/1.1\r\n"));
                 stream.write_all(response.as_bytes()).await.unwrap();
             }
         });
@@ -150,6 +182,49 @@ mod tests {
         assert_eq!(answer("302 Found", "").await, Answer::None);
         let huge = "x".repeat(MAX_ANSWER + 1);
         assert_eq!(answer("200 OK", &huge).await, Answer::None);
+    }
+
+    #[tokio::test]
+    async fn a_hundred_sidecars_are_told_in_one_go_and_no_more_at_a_time_than_may_be() {
+        let gate = Arc::new(Semaphore::new(0));
+        // How many are being told, and how many were at most.
+        let (open, mut told) = watch::channel((0, 0));
+        let open = Arc::new(open);
+        let mut pods = Vec::new();
+        for number in 0..100 {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            pods.push(running::Pod {
+                name: format!("pod-{number}"),
+                admin: listener.local_addr().ok(),
+            });
+            let (gate, open) = (Arc::clone(&gate), Arc::clone(&open));
+            tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                open.send_modify(|(now, most)| {
+                    *now += 1;
+                    *most = (*most).max(*now);
+                });
+                let mut request = [0; 1024];
+                let length = stream.read(&mut request).await.unwrap();
+                assert!(request[..length].starts_with(b"POST /refresh HTTP/1.1\r\n"));
+                gate.acquire().await.unwrap().forget();
+                open.send_modify(|(now, _)| *now -= 1);
+                let answer = b"HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n";
+                stream.write_all(answer).await.unwrap();
+            });
+        }
+        let nudges = tokio::spawn(async move { Sidecars::default().nudge(pods.iter()).await });
+        told.wait_for(|(now, _)| *now == CONCURRENT).await.unwrap();
+        gate.add_permits(100);
+        assert_eq!(nudges.await.unwrap(), ["accepted"; 100]);
+        assert_eq!(told.borrow().1, CONCURRENT);
+    }
+
+    #[tokio::test]
+    async fn a_sidecar_that_knows_no_nudge_refuses_it() {
+        let response = "HTTP/1.1 405 No\r\ncontent-length: 0\r\n\r\n";
+        let pod = sidecar(response.to_owned()).await;
+        assert_eq!(Sidecars::default().nudge([pod].iter()).await, ["refused"]);
     }
 
     #[tokio::test]

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use postern_crds::bundle::VersionedSecret;
+use postern_crds::{Secret, bundle::VersionedSecret};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    controller::fixtures::{
-        IDENTITY, NAMESPACE, credential, edited, identity, identity_with, owner, policy, secret,
-        written, written_object,
+    controller::{
+        fetch::Endpoint,
+        fixtures::{
+            IDENTITY, NAMESPACE, credential, edited, identity, identity_with, owner, policy,
+            secret, written, written_object,
+        },
     },
     stores::{Failure, Kind, Place, Problem},
 };
@@ -21,6 +24,7 @@ struct Cluster {
     secrets: BTreeMap<String, Result<VersionedSecret, Failure>>,
     origins: BTreeMap<String, String>,
     existing: Existing,
+    offer: Option<Offer>,
 }
 
 fn cluster() -> Cluster {
@@ -30,6 +34,7 @@ fn cluster() -> Cluster {
         secrets: [("openai".to_owned(), Ok(secret("sk-1", "secret/1")))].into(),
         origins: BTreeMap::new(),
         existing: Existing::Absent,
+        offer: None,
     }
 }
 
@@ -48,6 +53,7 @@ impl Cluster {
             },
             ages: &BTreeMap::new(),
             existing: &self.existing,
+            offer: self.offer.as_ref(),
         })
     }
 
@@ -446,4 +452,94 @@ fn a_value_is_not_kept_when_its_store_leads_elsewhere_by_now() {
     assert!(same.write.is_none(), "the last value stays");
     let other = from("store/corp/bbbb/");
     assert!(other.values().is_empty());
+}
+
+/// An operator that serves bundles, at this time, with this ticket for an identity that has none.
+fn offer(host: &str, now: u64, ticket: &str) -> Option<Offer> {
+    let endpoint = Endpoint {
+        address: format!("https://{host}"),
+        authorities: "PEM".into(),
+    };
+    Some(Offer {
+        endpoint: Some(Arc::new(endpoint)),
+        ticket: Secret::new(ticket.into()),
+        now,
+    })
+}
+
+fn nudged() -> Cluster {
+    Cluster {
+        identity: identity_with(&json!({
+            "serviceAccountNames": ["bot"],
+            "credentials": [credential("openai")],
+            "delivery": { "nudge": true },
+        })),
+        offer: offer("one", 1000, "ticket-1"),
+        ..cluster()
+    }
+}
+
+fn fetch(plan: &Plan) -> (u64, &str, &[u8]) {
+    let fetch = plan.write.as_ref().unwrap().fetch.as_ref().unwrap();
+    (fetch.serial, &fetch.address, fetch.ticket.expose())
+}
+
+#[test]
+fn a_bundle_says_where_a_newer_one_is_if_the_identity_asks_for_it() {
+    let plan = nudged().plan();
+    assert_eq!(fetch(&plan), (1000, "https://one", &b"ticket-1"[..]));
+    assert_eq!(plan.write.unwrap().format, 5);
+    let unasked = Cluster {
+        offer: offer("one", 1000, "ticket-1"),
+        ..cluster()
+    };
+    assert_eq!(unasked.plan().write.unwrap().fetch, None);
+    let unserved = Cluster {
+        offer: None,
+        ..nudged()
+    };
+    let plan = unserved.plan();
+    let ready = &plan.finding(READY).message;
+    assert!(ready.contains("delivery.nudge has no effect"), "{ready}");
+    assert_eq!(plan.write.unwrap().fetch, None);
+}
+
+#[test]
+fn a_rotation_keeps_the_ticket_and_raises_the_number_even_if_the_clock_went_back() {
+    let mut settled = nudged().settled();
+    settled.offer = offer("one", 5000, "ticket-2");
+    assert!(settled.plan().write.is_none(), "time alone writes nothing");
+    let rotated = settled.secret("openai", Ok(secret("sk-2", "secret/2")));
+    assert_eq!(
+        fetch(&rotated.plan()),
+        (5000, "https://one", &b"ticket-1"[..])
+    );
+    let mut back = rotated.settled();
+    back.offer = offer("one", 400, "ticket-3");
+    let rotated = back.secret("openai", Ok(secret("sk-3", "secret/3")));
+    assert_eq!(fetch(&rotated.plan()).0, 5001);
+}
+
+#[test]
+fn another_place_is_told_without_another_revision() {
+    let mut settled = nudged().settled();
+    let before = settled.plan().revision;
+    settled.offer = offer("two", 5000, "ticket-2");
+    let plan = settled.plan();
+    assert_eq!(fetch(&plan), (5000, "https://two", &b"ticket-1"[..]));
+    assert_eq!(plan.revision, before);
+    // Just started, and no certificate yet: what the bundle says is still true.
+    settled.offer.as_mut().unwrap().endpoint = None;
+    assert!(settled.plan().write.is_none());
+}
+
+#[test]
+fn a_secret_that_was_deleted_comes_back_with_a_higher_number() {
+    let mut settled = nudged().settled();
+    settled.existing = Existing::Absent;
+    settled.offer = offer("one", 5000, "ticket-2");
+    assert_eq!(
+        fetch(&settled.plan()),
+        (5000, "https://one", &b"ticket-2"[..])
+    );
 }

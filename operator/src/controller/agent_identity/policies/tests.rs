@@ -45,6 +45,7 @@ impl Case {
             secrets: [].into(),
             stale: [].into(),
             authorities: [].into(),
+            fetch: None,
         });
         self
     }
