@@ -31,6 +31,8 @@ def calls():
     embeddings = OpenAIEmbeddings(model="text-embedding-3-small", check_embedding_ctx_length=False)
     yield "openai.embed_query", lambda: embeddings.embed_query("postern")
     yield "openai.embed_documents", lambda: embeddings.embed_documents(["a", "b"])
+    yield "openai.aembed_query", lambda: waited(embeddings.aembed_query("postern"))
+    yield "openai.aembed_documents", lambda: waited(embeddings.aembed_documents(["a", "b"]))
 
 
 report(calls())

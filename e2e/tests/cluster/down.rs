@@ -167,3 +167,34 @@ fn down_webhook_lets_pods_without_annotation_start_and_the_others_wait_for_it() 
     Agent::of_deployment(namespace, "bot")?.ask()?.allowed()?;
     Ok(())
 }
+
+#[test]
+fn down_pod_reads_its_stream_to_the_end_and_calls_once_more_after_it_was_told_to_stop() -> Result<()>
+{
+    let agents = Agents::create("farewell")?;
+    let namespace = &agents.namespace;
+    let mut bot = pod(
+        "bot",
+        &ground()?.python,
+        &["python3", "/program/farewell.py"],
+    );
+    bot["spec"]["terminationGracePeriodSeconds"] = 60.into();
+    create(namespace, &bot)?;
+    until("a stream", PATIENCE, || {
+        ensure!(!agents.received(&agents.openai)?.is_empty(), "no call came");
+        Ok(())
+    })?;
+    namespace.kubectl(["delete", "pod", "bot", "--wait=false"])?;
+    let farewell = until("the farewell", PATIENCE, || {
+        let received = agents.received(&agents.openai)?;
+        let mut said = received
+            .iter()
+            .filter_map(|call| call.headers.get("x-farewell"));
+        said.next().cloned().context("no call says it")
+    })?;
+    assert_eq!(farewell, "whole answered");
+    // The sidecar ends after the program, and has nothing left to wait for.
+    namespace
+        .kubectl(["wait", "pod/bot", "--for=delete", "--timeout=50s"])
+        .map(drop)
+}

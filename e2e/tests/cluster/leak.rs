@@ -1,7 +1,7 @@
 //! Is the key anywhere but in its Secret, the bundle, the sidecar's memory and the provider's hands?
 
 use std::{
-    fs,
+    env, fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     process::Command,
@@ -87,6 +87,9 @@ impl Story {
             .denied("no_rule")?;
         let lost = teller.call("/../nowhere", "Hello?")?;
         assert!(lost.reason.is_some(), "{lost:?}");
+        teller
+            .ask_with("ANTHROPIC_API_KEY")?
+            .denied("placeholder_misplaced")?;
 
         let second = format!("sk-live-{}", random()?);
         agents.apply(&[secret("openai-key", &second)])?;
@@ -217,6 +220,21 @@ fn leak_no_log_event_status_metric_or_object_has_the_key() -> Result<()> {
         ));
     }
 
+    for (what, text) in records
+        .iter()
+        .filter(|(what, _)| what.starts_with("the log of postern-"))
+    {
+        for line in text.lines() {
+            let said: Value =
+                serde_json::from_str(line).with_context(|| format!("{what}: {line}"))?;
+            let members = ["timestamp", "level", "target", "message"];
+            assert!(
+                members.iter().all(|name| said[name].is_string()),
+                "{what}: {line}"
+            );
+        }
+    }
+
     for (number, needle) in story.needles().iter().enumerate() {
         for (what, text) in &records {
             assert!(!needle.is_in(text), "key {number} is in {what}");
@@ -246,6 +264,18 @@ fn programs() -> Result<[Image; 2]> {
         operator, sidecar, ..
     } = image::programs(&Cache::open()?)?;
     Ok([operator, sidecar])
+}
+
+#[test]
+fn leak_image_of_the_sidecar_has_at_most_12_mib() -> Result<()> {
+    if env::var_os("POSTERN_PROFILE").is_some_and(|profile| profile != "release") {
+        // Only a release build is as small as it can be; `cargo verify` has no other.
+        return Ok(());
+    }
+    let [_, sidecar] = programs()?;
+    let bytes = fs::metadata(&sidecar.archive)?.len();
+    assert!(bytes <= 12 << 20, "its archive has {bytes} bytes");
+    Ok(())
 }
 
 #[test]

@@ -87,7 +87,40 @@ fn rotate_at_once_when_asked_for_although_the_interval_is_an_hour() -> Result<()
     let second = format!("sk-live-{}", random()?);
     agents.apply(&[secret("openai-key", &second)])?;
     agents.refresh()?;
-    agents.until_used(&second, &agent)
+    agents.until_used(&second, &agent)?;
+    until("Events of its begin and its end", PATIENCE, || {
+        let events = agents
+            .namespace
+            .kubectl(["events", "--for=agentidentity/support-bot"])?;
+        for reason in ["RotationStarted", "RotationComplete"] {
+            ensure!(events.contains(reason), "{reason}: {events}");
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn rotate_deleted_identity_takes_its_bundle_along_and_the_running_pod_goes_on() -> Result<()> {
+    let agents = Agents::create("gone")?;
+    let namespace = &agents.namespace;
+    let agent = agent(&agents, "bot")?;
+    agent.ask()?.allowed()?;
+    namespace.kubectl(["delete", "agentidentity", "support-bot"])?;
+    until("the bundle to go", PATIENCE, || {
+        let left = namespace.kubectl([
+            "get",
+            "secret",
+            "postern-support-bot",
+            "--ignore-not-found",
+            "--output",
+            "name",
+        ])?;
+        ensure!(left.is_empty(), "{left}");
+        Ok(())
+    })?;
+    agent.ask()?.allowed()?;
+    assert_eq!(agent.restarts(names::CONTAINER)?, 0);
+    Ok(())
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn traffic_of_langchain_for_python_is_the_same_through_the_sidecar() -> Result<(
         "python",
         &ground()?.python,
         &["python3", "/program/traffic.py"],
-        22,
+        24,
     )
 }
 
@@ -162,7 +162,7 @@ fn traffic_of_langchain_for_python_is_the_same_under_postern_run() -> Result<()>
         {"name": "postern", "hostPath": {"path": program, "type": "File"}},
     ]);
     let command = ["python3", "/program/traffic.py"];
-    same_result_in(&agents, &laptop, image, &command, 22)
+    same_result_in(&agents, &laptop, image, &command, 24)
 }
 
 #[test]

@@ -165,7 +165,19 @@ impl<'a> Agent<'a> {
 
     /// Sends `words` to a path below OpenAI's base URL.
     pub(crate) fn call(&self, path: &str, words: &str) -> Result<Call> {
-        let line = self.run(&["python3", "/program/call.py", path, words], "")?;
+        self.call_by(&["python3", "/program/call.py", path, words])
+    }
+
+    /// Asks the model with the placeholder that stands in the variable `name`.
+    pub(crate) fn ask_with(&self, name: &str) -> Result<Call> {
+        let command = format!(
+            "OPENAI_API_KEY=${name} exec python3 /program/call.py /chat/completions Hello?"
+        );
+        self.call_by(&["sh", "-c", &command])
+    }
+
+    fn call_by(&self, command: &[&str]) -> Result<Call> {
+        let line = self.run(command, "")?;
         serde_json::from_str(&line).with_context(|| format!("reading the call's line {line}"))
     }
 
