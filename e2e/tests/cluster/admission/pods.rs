@@ -270,6 +270,28 @@ fn admission_sidecar_of_a_running_pod_stays_as_it_was_made() -> Result<()> {
         dev.may_not(SIDECARS, &[&["label"], &change[..]].concat(), "")?;
         dev.may_not(SIDECARS, &[&["annotate"], &change[..]].concat(), "")?;
     }
+    // Whoever may write the status only may change labels by it.
+    let label = |name: &str, value: Value| {
+        let patch = json!({"metadata": {"labels": {name: value}}}).to_string();
+        let status = [
+            "patch",
+            "pod",
+            "bot",
+            "--subresource=status",
+            "--type=merge",
+        ];
+        let status = status.map(str::to_owned).into_iter();
+        status.chain(["--patch".into(), patch]).collect::<Vec<_>>()
+    };
+    for value in [Value::Null, json!("other")] {
+        let change = label("postern.dev/identity", value);
+        let change: Vec<_> = change.iter().map(String::as_str).collect();
+        dev.may_not(SIDECARS, &change, "")?;
+    }
+    let harmless = label("seen", json!("yes"));
+    let harmless: Vec<_> = harmless.iter().map(String::as_str).collect();
+    dev.may(&harmless, "")?;
+
     // Kubernetes itself keeps the rest as it is.
     for (field, value) in [
         ("command", json!(["sh"])),
