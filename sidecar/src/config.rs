@@ -1,8 +1,10 @@
 //! What a run of the sidecar is given. What can change while it runs is in the bundle and not here.
 
 use std::{
+    convert::Infallible,
     net::{IpAddr, SocketAddr},
     path::PathBuf,
+    str::FromStr,
     time::Duration,
 };
 
@@ -25,8 +27,8 @@ pub struct Config {
     pub token: Option<PathBuf>,
     /// How long requests may take to end after a stop.
     pub drain_timeout: Duration,
-    /// Addresses of the cluster's API, to which no name may lead.
-    pub cluster_api: Vec<IpAddr>,
+    /// The cluster's API, to which no name may lead.
+    pub cluster_api: Vec<ApiHost>,
     /// Connections of the application at a time.
     pub max_connections: usize,
     /// From the first byte of a request's head to its last.
@@ -45,6 +47,31 @@ pub enum Source {
     Directory(PathBuf),
     /// One that stays as it is.
     Fixed(Box<Bundle>),
+}
+
+/// One host of the cluster's API. The kubelet sets an address; some providers put a name in its place, as AKS does for pods with the annotation
+/// `kubernetes.azure.com/set-kube-service-host-fqdn`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ApiHost {
+    /// An address.
+    Address(IpAddr),
+    /// What is none, and so a name.
+    Name(String),
+}
+
+impl FromStr for ApiHost {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        let bare = text
+            .strip_prefix('[')
+            .and_then(|text| text.strip_suffix(']'))
+            .unwrap_or(text);
+        Ok(match bare.parse() {
+            Ok(address) => Self::Address(address),
+            Err(_) => Self::Name(text.to_owned()),
+        })
+    }
 }
 
 impl Config {
@@ -110,14 +137,14 @@ pub struct ServeArgs {
     )]
     max_connections: usize,
 
-    /// Addresses of the cluster's API, to which no name may lead; Kubernetes sets the variable in every pod
+    /// Addresses or names of the cluster's API, to which no name may lead; Kubernetes sets the variable in every pod
     #[arg(
         long,
         env = "KUBERNETES_SERVICE_HOST",
-        value_name = "IP",
+        value_name = "HOST",
         value_delimiter = ','
     )]
-    cluster_api: Vec<IpAddr>,
+    cluster_api: Vec<ApiHost>,
 
     /// Name of the pod, for rules that speak of it
     #[arg(long, env = "POSTERN_POD", value_name = "NAME")]
@@ -184,4 +211,33 @@ impl ServeArgs {
 
 fn parse_interval(text: &str) -> Result<Duration, String> {
     interval::parse(text).ok_or_else(|| "use a number and a unit, as in 30s, 5m or 1h".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    #[test]
+    fn the_clusters_api_is_an_address_or_what_is_none() {
+        let hosts = "10.96.0.1,fd00::1,[fd00::2],bot-dns-1a2b.hcp.westeurope.azmk8s.io";
+        let cli = Cli::parse_from(["serve", "--cluster-api", hosts]);
+        let address = |text: &str| ApiHost::Address(text.parse().unwrap());
+        assert_eq!(
+            cli.serve.into_config().cluster_api,
+            [
+                address("10.96.0.1"),
+                address("fd00::1"),
+                address("fd00::2"),
+                ApiHost::Name("bot-dns-1a2b.hcp.westeurope.azmk8s.io".into()),
+            ]
+        );
+    }
 }

@@ -39,4 +39,4 @@ mod upstream;
 mod wiped;
 
 pub use app::App;
-pub use config::{Config, Source};
+pub use config::{ApiHost, Config, Source};

@@ -16,9 +16,15 @@ use postern_crds::{Route, route::Token};
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio_util::task::TaskTracker;
 
-use crate::metrics::{Metrics, RouteLabel};
+use crate::{
+    config::ApiHost,
+    metrics::{Metrics, RouteLabel},
+};
+
+use cluster_api::ClusterApi;
 
 pub(crate) mod address;
+mod cluster_api;
 mod dial;
 mod pool;
 pub(crate) mod tls;
@@ -58,8 +64,7 @@ pub(crate) enum SendError {
 
 /// What all upstream connections have in common.
 pub(crate) struct Shared {
-    /// Addresses of the cluster's API.
-    cluster_api: Vec<IpAddr>,
+    cluster_api: ClusterApi,
     /// How long name, connection and handshake may take together.
     connect_timeout: Duration,
     metrics: Arc<Metrics>,
@@ -133,14 +138,14 @@ pub(crate) struct Origin {
 impl Upstreams {
     /// No connections yet.
     pub(crate) fn new(
-        cluster_api: Vec<IpAddr>,
+        cluster_api: Vec<ApiHost>,
         connect_timeout: Duration,
         metrics: Arc<Metrics>,
         tasks: TaskTracker,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
-                cluster_api,
+                cluster_api: ClusterApi::new(cluster_api),
                 connect_timeout,
                 metrics,
                 tasks,

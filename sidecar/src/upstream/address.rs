@@ -46,7 +46,7 @@ pub(crate) fn check(host: &str, address: IpAddr, cluster_api: &[IpAddr]) -> Resu
     if METADATA.contains(&address) {
         return Err(Refusal::Metadata);
     }
-    if cluster_api.contains(&address) {
+    if cluster_api.iter().any(|api| embedded(*api) == address) {
         return Err(Refusal::ClusterApi);
     }
     match address {
@@ -144,6 +144,16 @@ mod tests {
                 Err(expected),
                 "{address}"
             );
+        }
+    }
+
+    #[test]
+    fn the_cluster_api_is_known_by_an_address_inside_another_too() {
+        // What DNS64 answers for both names.
+        let api = ["64:ff9b::a60:1".parse().unwrap()];
+        for address in ["64:ff9b::a60:1", "10.96.0.1"] {
+            let verdict = check("api.example.com", address.parse().unwrap(), &api);
+            assert_eq!(verdict, Err(Refusal::ClusterApi), "{address}");
         }
     }
 

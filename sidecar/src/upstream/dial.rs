@@ -15,7 +15,10 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Origin, SendError, address};
+use super::{
+    Origin, SendError,
+    address::{self, Refusal},
+};
 
 /// How long an address may hesitate before the next one is tried beside it (RFC 8305 section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -58,14 +61,23 @@ pub(super) async fn dial(origin: &Origin) -> Result<Stream, SendError> {
 
 /// The addresses of `origin` that may be dialled.
 async fn resolve(origin: &Origin) -> Result<Vec<SocketAddr>, SendError> {
-    let found: Vec<SocketAddr> = tokio::net::lookup_host((origin.host.as_str(), origin.port))
-        .await
-        .map_err(SendError::Unresolved)?
-        .collect();
+    let cluster_api = &origin.shared.cluster_api;
+    let (found, of_the_api) = tokio::join!(
+        tokio::net::lookup_host((origin.host.as_str(), origin.port)),
+        cluster_api.addresses(),
+    );
+    let found: Vec<SocketAddr> = found.map_err(SendError::Unresolved)?.collect();
+    let check = |address| {
+        // Two look-ups of one name may have two answers.
+        if cluster_api.is_called(&origin.host) {
+            return Err(Refusal::ClusterApi);
+        }
+        address::check(&origin.host, address, &of_the_api)
+    };
     let mut refused = None;
     let mut allowed = Vec::with_capacity(found.len());
     for found in found {
-        match address::check(&origin.host, found.ip(), &origin.shared.cluster_api) {
+        match check(found.ip()) {
             Ok(()) => allowed.push(found),
             Err(refusal) => refused = refused.or(Some((found.ip(), refusal))),
         }

@@ -64,6 +64,8 @@ async fn serve(directory: &Path) -> (Program, std::net::SocketAddr) {
             "5s",
         ])
         .env_clear()
+        // What a pod has; a name, as AKS may put it there.
+        .env("KUBERNETES_SERVICE_HOST", "localhost")
         .stdout(Stdio::null());
     // As root every file under /proc belongs to root, and says nothing. The UID is the one that a pod runs it under.
     if rustix::process::geteuid().is_root() {

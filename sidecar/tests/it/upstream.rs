@@ -5,7 +5,7 @@ use std::{sync::Mutex, time::Duration};
 use http::{Response, StatusCode, Version};
 use http_body::Frame;
 use http_body_util::BodyExt;
-use postern_sidecar::{Config, Source};
+use postern_sidecar::{ApiHost, Config, Source};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -239,6 +239,39 @@ async fn a_name_that_leads_to_loopback_is_refused() {
     assert_eq!(upstream.connections(), 0);
     let line = line_of(answer.request_id()).await;
     assert_eq!(line["decision"], "deny");
+}
+
+#[tokio::test]
+async fn a_name_that_leads_to_the_clusters_api_is_refused_and_so_is_its_own() {
+    let upstream = Upstream::ok(Protocol::Plaintext).await;
+    for (api, host) in [
+        ("127.0.0.1", "0x7f000001"),
+        ("localhost", "0x7f000001"),
+        ("localhost", "localhost"),
+    ] {
+        let endpoint = format!("http://{host}:{}/v1", upstream.address.port());
+        let identity = Identity::new()
+            .at("openai", "openai", &upstream, &endpoint, "k")
+            .allowing_all();
+        let mut config = Config::on_free_ports(Source::Fixed(Box::new(identity.bundle())));
+        let api: ApiHost = api.parse().unwrap();
+        config.cluster_api = vec![api.clone()];
+        let answer = Sidecar::with(config).await.get("/openai/v1/models").await;
+        assert_eq!(answer.reason(), Some("address_refused"), "{api:?}, {host}");
+        assert!(
+            answer.text().contains("the cluster's API"),
+            "{api:?}, {host}: {}",
+            answer.text()
+        );
+    }
+    assert_eq!(upstream.connections(), 0);
+    // A name that nobody resolves stands in no other's way.
+    let mut config = Config::on_free_ports(Source::Fixed(Box::new(
+        Identity::openai_at(&upstream).bundle(),
+    )));
+    config.cluster_api = vec![ApiHost::Name("api.invalid".into())];
+    let answer = Sidecar::with(config).await.get("/openai/v1/models").await;
+    assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
 }
 
 #[tokio::test]
