@@ -13,6 +13,7 @@ use postern_crds::{
     Bundle,
     bundle::{Error as BundleError, MAX_BYTES},
     names::BUNDLE_KEY,
+    provider::Dialect,
 };
 use tokio::sync::{Notify, watch};
 use zeroize::Zeroizing;
@@ -167,6 +168,11 @@ impl Publisher {
         for binding in snapshot.bindings() {
             let credential = binding.route.credential.as_str();
             self.metrics.watch_for_misuse(credential);
+            // What has no tokens has no cost either.
+            if binding.route.dialect != Dialect::Plain {
+                let models = snapshot.policy.model_labels();
+                self.metrics.watch_spending(credential, models);
+            }
             if binding.secret.is_none() {
                 tracing::warn!(
                     credential,

@@ -130,6 +130,9 @@ pub(crate) struct BundleLabels {
     pub(crate) revision: String,
 }
 
+/// How many models of a route are shown before any of them is called: a policy may name thousands of them, and a series of each is scraped from each pod.
+const MAX_AWAITED_MODELS: usize = 100;
+
 type Histograms = Family<RouteLabel, Histogram, fn() -> Histogram>;
 
 /// The metrics themselves.
@@ -383,6 +386,23 @@ impl Metrics {
         };
         for counter in [&self.secret_echoes, &self.canaries] {
             drop(counter.get_or_create(&label));
+        }
+    }
+
+    /// Shows that nothing was spent yet by calls with `credential` of any of `models`: `increase()` does not see the value that a
+    /// counter comes up with, so the first call of each model in each pod would cost nothing.
+    pub(crate) fn watch_spending<'a>(
+        &self,
+        credential: &str,
+        models: impl Iterator<Item = &'a str>,
+    ) {
+        for model in models.take(MAX_AWAITED_MODELS) {
+            let labels = CostLabels {
+                route: credential.to_owned(),
+                model: model.to_owned(),
+                currency: "USD",
+            };
+            drop(self.cost.get_or_create(&labels));
         }
     }
 

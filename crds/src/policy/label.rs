@@ -14,9 +14,9 @@ impl Policy {
             .map_or(OTHER, Glob::as_str)
     }
 
-    /// All labels but `other`.
-    pub fn model_names(&self) -> impl Iterator<Item = &str> {
-        self.models.iter().map(Glob::as_str)
+    /// All that [`model_label`](Self::model_label) can say, `other` first and then the most exact first.
+    pub fn model_labels(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(OTHER).chain(self.models.iter().map(Glob::as_str))
     }
 }
 

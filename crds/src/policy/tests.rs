@@ -154,8 +154,8 @@ fn a_model_has_the_label_of_the_most_exact_name_and_never_its_own() {
         assert_eq!(policy.model_label(model), label);
     }
     assert_eq!(
-        policy.model_names().collect::<Vec<_>>(),
-        ["gpt-4o-mini", "GPT-5", "gpt-4*", "gpt-*"]
+        policy.model_labels().collect::<Vec<_>>(),
+        ["other", "gpt-4o-mini", "GPT-5", "gpt-4*", "gpt-*"]
     );
 }
 

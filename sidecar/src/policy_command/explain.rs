@@ -139,7 +139,7 @@ fn facts(text: &mut String, seen: &Seen, known: &Known) {
     }
     field(
         text,
-        "inputTokens",
+        "estimatedInputTokens",
         match estimated_input_tokens {
             Some(tokens) => format!("about {tokens}"),
             None => "unknown".to_owned(),
@@ -147,7 +147,7 @@ fn facts(text: &mut String, seen: &Seen, known: &Known) {
     );
     field(
         text,
-        "cost",
+        "estimatedCost",
         match estimated_cost {
             Some(cost) => format!("at most {cost} USD"),
             None => "unknown".to_owned(),
@@ -155,7 +155,10 @@ fn facts(text: &mut String, seen: &Seen, known: &Known) {
     );
     let optional: [(&str, Option<&dyn fmt::Display>); 5] = [
         ("messages", messages.as_ref().map(|it| it as _)),
-        ("embeddings", embeddings_count.as_ref().map(|it| it as _)),
+        (
+            "embeddings.count",
+            embeddings_count.as_ref().map(|it| it as _),
+        ),
         ("imageSize", image_size.as_ref().map(|it| it as _)),
         ("collection", collection.as_ref().map(|it| it as _)),
         ("namespace", namespace.as_ref().map(|it| it as _)),
@@ -166,7 +169,7 @@ fn facts(text: &mut String, seen: &Seen, known: &Known) {
         }
     }
     if *has_images {
-        field(text, "images", "yes");
+        field(text, "hasImages", "yes");
     }
 }
 
@@ -207,7 +210,7 @@ fn or_unknown(value: Option<&u64>) -> String {
 }
 
 fn field(text: &mut String, name: &str, value: impl fmt::Display) {
-    writeln!(text, "{name:<12} {value}").expect("a String takes every text");
+    writeln!(text, "{name:<20} {value}").expect("a String takes every text");
 }
 
 /// What is decided, in one line: `Allow chat/cheap`, `Deny (no_rule): no rule allows it`.

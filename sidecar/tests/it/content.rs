@@ -3,6 +3,7 @@
 use std::io::Write as _;
 
 use http::Request;
+use postern_sidecar::{Config, Source};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -72,6 +73,28 @@ async fn a_rule_about_a_model_binds_and_a_denied_call_never_reaches_upstream() {
     assert_eq!(line["gen_ai.provider.name"], "openai");
     assert_eq!(line["gen_ai.request.model"], "gpt-4o-mini");
     assert_eq!(line["rule"], "egress/cheap");
+}
+
+#[tokio::test]
+async fn a_rule_about_the_pods_name_binds_the_pod_of_that_name() {
+    let upstream = Upstream::ok(Protocol::Http1).await;
+    let identity = Identity::new()
+        .credential("openai", "openai", &upstream, "sk-real")
+        .rule(json!({"name": "first", "to": {"credentials": ["openai"]}, "when": "pod.name == \"bot-0\"", "action": "Allow"}))
+        .rule(json!({"name": "canary", "to": {"credentials": ["openai"]}, "when": "pod.name.startsWith(\"bot-canary-\")", "action": "Deny"}));
+    for (pod, reason) in [
+        ("bot-0", None),
+        ("bot-1", Some("no_rule")),
+        // Not known, so that neither rule has a value.
+        ("", Some("rule_failed")),
+        ("bot-canary-0", Some("denied_by_rule")),
+    ] {
+        let mut config = Config::on_free_ports(Source::Fixed(Box::new(identity.bundle())));
+        config.pod = pod.into();
+        let answer = Sidecar::with(config).await.get("/openai/v1/models").await;
+        assert_eq!(answer.reason(), reason, "{pod}: {}", answer.text());
+    }
+    assert_eq!(upstream.seen().len(), 1);
 }
 
 #[tokio::test]

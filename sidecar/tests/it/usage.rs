@@ -96,22 +96,84 @@ async fn tokens_and_cost_of_an_answer_are_logged_and_counted_under_the_policys_n
 }
 
 #[tokio::test]
+async fn the_first_calls_cost_is_a_rise_since_its_series_was_there_before() {
+    let upstream = saying("application/json", answer_using(20, 7)).await;
+    let sidecar = serving(&upstream, json!([])).await;
+    let cost = async || {
+        let metrics = sidecar.metrics().await;
+        let lines = metrics
+            .lines()
+            .filter(|line| line.starts_with("postern_cost_total"));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let series = |model, value| {
+        format!(r#"postern_cost_total{{route="openai",model="{model}",currency="USD"}} {value}"#)
+    };
+    let mut before = cost().await;
+    before.sort();
+    assert_eq!(
+        before,
+        [series("gpt-4o-mini", "0.0"), series("other", "0.0")]
+    );
+
+    let mut client = sidecar.client().await;
+    let request = ask(&client, Some(100), false);
+    assert_eq!(client.send(request).await.status, 200);
+    eventually("the cost is counted", async || {
+        cost()
+            .await
+            .contains(&series("gpt-4o-mini", "0.000006825"))
+            .then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_of_a_model_without_a_price_is_counted_as_such_and_costs_nothing_known() {
+    let answer = answer_using(20, 7).replace("gpt-4o-mini-2024-07-18", "house-model-1");
+    let upstream = saying("application/json", answer).await;
+    let sidecar = Identity::openai_at(&upstream).serve().await;
+    let mut client = sidecar.client().await;
+    let request = client
+        .request("POST", CHAT)
+        .header("content-type", "application/json")
+        .body(full(
+            r#"{"model":"house-model-1","max_tokens":10,"messages":[]}"#,
+        ))
+        .unwrap();
+    let answer = client.send(request).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let line = line_of(answer.request_id()).await;
+    assert_eq!(line["gen_ai.usage.input_tokens"], 20);
+    assert_eq!(line["cost_usd"], Value::Null);
+    let metrics = sidecar.metrics().await;
+    for line in [
+        r#"postern_unpriced_requests_total{route="openai",model="other"} 1"#,
+        r#"postern_cost_total{route="openai",model="other",currency="USD"} 0.0"#,
+    ] {
+        assert!(
+            metrics.lines().any(|found| found == line),
+            "{line}: {metrics}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_limit_of_tokens_sets_aside_what_a_call_may_use_and_settles_what_it_did() {
     let upstream = saying("application/json", answer_using(20, 30)).await;
     let limits = json!([{"name": "tokens", "scope": "Pod", "tokens": 1000, "per": "1h"}]);
     let sidecar = serving(&upstream, limits).await;
     let mut client = sidecar.client().await;
 
-    // Nine hundred are set aside and fifty used, so that the next nine hundred fit, and the third too.
-    for _ in 0..2 {
+    // Nine hundred are set aside and fifty used, so that the next nine hundred fit; a third time they do not.
+    for left in [950, 900] {
         let request = ask(&client, Some(900), false);
         let answer = client.send(request).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         eventually("the call is settled", async || {
             let metrics = sidecar.metrics().await;
-            (!metrics.contains(r#"postern_limit_remaining{limit="egress/tokens"} 8"#)
-                || metrics.contains(r#"{limit="egress/tokens"} 950"#))
-            .then_some(())
+            let settled = format!("postern_limit_remaining{{limit=\"egress/tokens\"}} {left}.0\n");
+            metrics.contains(&settled).then_some(())
         })
         .await;
     }

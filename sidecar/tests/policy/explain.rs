@@ -9,18 +9,18 @@ fn the_facts_the_decision_and_every_rule_are_told() {
     let outcome = Folder::of(POLICY).explain(&["--path", "/v1/chat/completions", "--body", BODY]);
     assert_eq!((outcome.code, outcome.stderr.as_str()), (Some(0), ""));
     for line in [
-        "identity     default/bot\n",
-        "credential   openai, to api.openai.com\n",
-        "path         /v1/chat/completions\n",
-        "operation    chat\n",
-        "models       \"gpt-4o\"\n",
-        "tools        \"search\"\n",
-        "maxTokens    100\n",
-        "inputTokens  about ",
-        "cost         at most 0.00",
-        "decision     Deny (no_rule): no rule allows it\n",
-        "rule         Deny chat/no-files does not match: paths: /v1/chat/completions is not /v1/files/**\n",
-        "rule         Allow chat/small does not match: models: \"gpt-4o\" is not gpt-4o-mini\n",
+        "identity             default/bot\n",
+        "credential           openai, to api.openai.com\n",
+        "path                 /v1/chat/completions\n",
+        "operation            chat\n",
+        "models               \"gpt-4o\"\n",
+        "tools                \"search\"\n",
+        "maxTokens            100\n",
+        "estimatedInputTokens about ",
+        "estimatedCost        at most 0.00",
+        "decision             Deny (no_rule): no rule allows it\n",
+        "rule                 Deny chat/no-files does not match: paths: /v1/chat/completions is not /v1/files/**\n",
+        "rule                 Allow chat/small does not match: models: \"gpt-4o\" is not gpt-4o-mini\n",
     ] {
         assert!(outcome.stdout.contains(line), "{line}: {}", outcome.stdout);
     }
@@ -45,7 +45,9 @@ fn the_body_comes_from_a_file_or_from_standard_input_too() {
     let piped = folder.ask(&[&arguments[..], &path].concat(), &small);
     for outcome in [file, piped] {
         assert!(
-            outcome.stdout.contains("decision     Allow chat/small\n"),
+            outcome
+                .stdout
+                .contains("decision             Allow chat/small\n"),
             "{outcome:?}"
         );
     }
@@ -58,9 +60,9 @@ fn what_no_rule_asks_for_is_told_all_the_same_and_said_not_to_be_read() {
         outcome
             .stdout
             .contains("which the proxy would not read: no rule or limit asks")
-            && outcome
-                .stdout
-                .contains("decision     Deny (denied_by_rule): rule chat/no-files denies it\n"),
+            && outcome.stdout.contains(
+                "decision             Deny (denied_by_rule): rule chat/no-files denies it\n"
+            ),
         "{outcome:?}"
     );
 }
@@ -71,9 +73,9 @@ fn a_body_that_is_too_long_is_said_to_be_unread() {
     let body = BODY.replace("hi", &"x".repeat(1024));
     let outcome = Folder::of(&policy).explain(&["--path", "/v1/chat/completions", "--body", &body]);
     for line in [
-        "body         not read: ",
-        "decision     Deny (body_too_large): ",
-        "rule         Allow chat/small depends on a body that was not read\n",
+        "body                 not read: ",
+        "decision             Deny (body_too_large): ",
+        "rule                 Allow chat/small depends on a body that was not read\n",
     ] {
         assert!(outcome.stdout.contains(line), "{line}: {}", outcome.stdout);
     }
@@ -86,7 +88,7 @@ fn a_request_that_cannot_be_read_is_an_answer_too() {
     assert!(
         outcome
             .stdout
-            .contains("decision     Deny (body_invalid): "),
+            .contains("decision             Deny (body_invalid): "),
         "{outcome:?}"
     );
 }
@@ -97,7 +99,7 @@ fn a_path_that_cannot_be_read_is_an_answer_too() {
     assert!(
         outcome
             .stdout
-            .contains("decision     Deny (path_invalid): "),
+            .contains("decision             Deny (path_invalid): "),
         "{outcome:?}"
     );
 }
@@ -115,8 +117,8 @@ fn what_is_masked_before_a_call_is_sent_is_told_and_what_cannot_be_is_denied() {
     let path = ["--path", "/v1/chat/completions", "--body"];
     let outcome = folder.explain(&[&path[..], &[&body]].concat());
     for line in [
-        "decision     Allow chat/small\n",
-        "masked       2 EMAIL, before it is sent\n",
+        "decision             Allow chat/small\n",
+        "masked               2 EMAIL, before it is sent\n",
     ] {
         assert!(outcome.stdout.contains(line), "{line}: {}", outcome.stdout);
     }
