@@ -2,12 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
 
-use crate::cache::Cache;
+use crate::cache::{Cache, discard};
 use crate::progress::step;
 use crate::run;
 
@@ -53,6 +53,46 @@ pub fn require(cache: &Cache, packages: &[(&str, &str)]) -> Result<()> {
         command.args(["install", "--yes", "--no-install-recommends"]);
         command.args(missing.iter().map(|(name, _)| name));
         run::logged(&mut command, &log)
+    })
+}
+
+/// A program out of a Debian package, in the cache: its path in the package is `file`. The package is not installed, since its service would start with
+/// the machine; and apt reads its lists in a directory of the cache, so that no root is needed.
+pub fn program(cache: &Cache, package: &str, file: &str, why: &str) -> Result<PathBuf> {
+    let name = Path::new(file).file_name().context("a program's name")?;
+    cache.entry(&format!("bin/{}", name.to_string_lossy()), |path| {
+        step(&format!("Debian package {package}"), why, || {
+            let log = cache.path("log/apt.log");
+            let dir = cache.path(format!("apt-{package}"));
+            discard(&dir)?;
+            for part in ["state/lists/partial", "cache/archives/partial"] {
+                fs::create_dir_all(dir.join(part))?;
+            }
+            let apt = || {
+                let mut apt = apt();
+                for (option, part) in [("Dir::State", "state"), ("Dir::Cache", "cache")] {
+                    apt.arg(format!("--option={option}={}", dir.join(part).display()));
+                }
+                apt.current_dir(&dir);
+                apt
+            };
+            run::logged(apt().arg("update"), &log)?;
+            run::logged(apt().args(["download", package]), &log)?;
+            let archive = fs::read_dir(&dir)?
+                .filter_map(|entry| Some(entry.ok()?.path()))
+                .find(|path| path.extension().is_some_and(|kind| kind == "deb"))
+                .context("the package's archive")?;
+            let content = dir.join("content");
+            run::logged(
+                Command::new("dpkg-deb")
+                    .arg("--extract")
+                    .arg(archive)
+                    .arg(&content),
+                &log,
+            )?;
+            fs::rename(content.join(file), path)?;
+            Ok(discard(&dir)?)
+        })
     })
 }
 

@@ -2,6 +2,7 @@
 //!
 //! `POSTERN_BLESS=1 cargo test -p postern-e2e --test chart` writes the golden files anew; read the difference before you commit it.
 
+mod alerts;
 mod contract;
 mod golden;
 mod helm;
