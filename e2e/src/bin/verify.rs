@@ -141,7 +141,7 @@ const CHECKS: &[Check] = &[
     },
     Check {
         name: "clients",
-        why: "what the official SDKs of OpenAI and Anthropic read of masked answers",
+        why: "what the official SDKs of OpenAI and Anthropic read of masked answers, and make of limits",
         needs_cluster: false,
         commands: |_| Ok(vec![suite("clients")]),
     },

@@ -1,9 +1,10 @@
-//! What do the official SDKs of OpenAI and Anthropic read of masked answers?
+//! What do the official SDKs of OpenAI and Anthropic make of what Postern does to answers?
 //!
 //! An upstream says the same in each API, whole and in streams that are written in unkind ways (`answers.json`). One program a language calls it
-//! straight and through the sidecar, with the SDKs alone: it must read what masking the whole text gives, and apart from that the same
-//! events with the same ids and counts. No cluster is needed.
+//! with the SDKs alone. No cluster is needed.
 
+mod limits;
+mod masks;
 mod sidecar;
 mod upstream;
 
@@ -14,25 +15,42 @@ use std::{
 
 use anyhow::{Context as _, Result, ensure};
 use postern_e2e::{Cache, image::parts};
-use tokio::runtime::Runtime;
 
-use self::upstream::Upstream;
+/// What the packages are there for, as people read it while they are fetched.
+const WHY: &str = "the official SDKs of OpenAI and Anthropic";
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
-/// Lets `program` read what the upstream says, straight and through the sidecar.
-fn reads(program: &mut Command) -> Result<()> {
-    let runtime = Runtime::new()?;
-    let upstream = runtime.block_on(Upstream::start(&folder().join("answers.json")))?;
-    let sidecar = runtime.block_on(sidecar::start(upstream.port))?;
-    let out = program
-        .arg(folder().join("answers.json"))
-        .arg(format!("http://127.0.0.1:{}", upstream.port))
-        .arg(format!("http://127.0.0.1:{sidecar}"))
-        .output()
-        .context("starting the program")?;
+/// What the upstream says, and what of it is to be read.
+fn answers() -> PathBuf {
+    folder().join("answers.json")
+}
+
+/// A Python that has the SDKs, and one of the programs for it.
+fn python(program: &str) -> Result<Command> {
+    let requirements = folder().join("requirements.txt");
+    let packages = parts::python(&Cache::open()?, "clients", WHY, &requirements)?;
+    let mut python = Command::new("python3");
+    python
+        .arg(folder().join(program))
+        .env("PYTHONPATH", packages.path)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    Ok(python)
+}
+
+/// Node.js and one of the programs for it, whose first argument is where the SDKs are.
+fn node(program: &str) -> Result<Command> {
+    let packages = parts::node_modules(&Cache::open()?, "clients", WHY, &folder().join("node"))?;
+    let mut node = Command::new("node");
+    node.arg(folder().join(program)).arg(packages.path);
+    Ok(node)
+}
+
+/// Runs a program, whose last word is that all its answers were read.
+fn all_read(program: &mut Command) -> Result<()> {
+    let out = program.output().context("starting the program")?;
     let said = String::from_utf8_lossy(&out.stdout);
     ensure!(
         out.status.success() && said.trim_end().ends_with("answers read"),
@@ -40,28 +58,4 @@ fn reads(program: &mut Command) -> Result<()> {
         String::from_utf8_lossy(&out.stderr)
     );
     Ok(())
-}
-
-#[test]
-fn the_sdks_for_python_read_what_masking_the_whole_gives() -> Result<()> {
-    let why = "the official SDKs of OpenAI and Anthropic";
-    let requirements = folder().join("requirements.txt");
-    let packages = parts::python(&Cache::open()?, "clients", why, &requirements)?;
-    reads(
-        Command::new("python3")
-            .arg(folder().join("reads.py"))
-            .env("PYTHONPATH", packages.path)
-            .env("PYTHONDONTWRITEBYTECODE", "1"),
-    )
-}
-
-#[test]
-fn the_sdks_for_javascript_read_what_masking_the_whole_gives() -> Result<()> {
-    let why = "the official SDKs of OpenAI and Anthropic";
-    let packages = parts::node_modules(&Cache::open()?, "clients", why, &folder().join("node"))?;
-    reads(
-        Command::new("node")
-            .arg(folder().join("reads.mjs"))
-            .arg(packages.path),
-    )
 }

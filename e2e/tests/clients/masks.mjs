@@ -1,4 +1,4 @@
-// What the official SDKs of OpenAI and Anthropic read: node reads.mjs MODULES ANSWERS STRAIGHT THROUGH.
+// What the official SDKs of OpenAI and Anthropic read of masked answers: node masks.mjs MODULES ANSWERS STRAIGHT THROUGH.
 //
 // Every reader asks in every writing, straight and through the sidecar. It returns what a person sees of the answer, by its part, and the events as the
 // SDK has them, of which all but the texts must be the same.
