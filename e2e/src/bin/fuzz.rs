@@ -22,7 +22,7 @@ struct Args {
     #[arg(long, default_value_t = 60)]
     seconds: u32,
 
-    /// Instead, feed each parser this often, with the same inputs each time
+    /// Instead, feed each parser this often, from one seed and without what was found before
     #[arg(long, conflicts_with = "seconds")]
     runs: Option<u32>,
 
