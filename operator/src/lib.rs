@@ -4,6 +4,7 @@ pub mod admin;
 pub mod app;
 pub mod check;
 pub mod config;
+mod constant_time;
 pub mod controller;
 #[cfg(test)]
 mod fuzz;

@@ -179,6 +179,21 @@ pub enum Region {
     In,
 }
 
+impl Region {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::Us,
+        Self::Gb,
+        Self::De,
+        Self::Fr,
+        Self::Es,
+        Self::It,
+        Self::Nl,
+        Self::Au,
+        Self::In,
+    ];
+}
+
 /// What stands in the place of what is masked. Of several policies' styles for the same thing the last in this order is taken.
 #[derive(
     JsonSchema,

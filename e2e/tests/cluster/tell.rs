@@ -67,11 +67,7 @@ fn tell_what_is_missing_by_commands_that_mend_it() -> Result<()> {
     let file = folder.path().join("key");
     fs::write(&file, &agents.openai)?;
     let command = advice(&agents, "SecretNotFound")?;
-    until("an Event that says it", PATIENCE, || {
-        let events = namespace.kubectl(["events", "--for=agentidentity/support-bot"])?;
-        ensure!(events.contains("SecretNotFound"), "{events}");
-        Ok(())
-    })?;
+    agents.until_told(&["SecretNotFound"])?;
     obey(
         &agents,
         &command.replace("FILE", &file.display().to_string()),

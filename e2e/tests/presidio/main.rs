@@ -108,17 +108,7 @@ fn masking() -> Masking {
     };
     Masking::new(&Masks {
         items: Detector::ALL.map(item).into(),
-        phone_regions: BTreeSet::from([
-            Region::Us,
-            Region::Gb,
-            Region::De,
-            Region::Fr,
-            Region::Es,
-            Region::It,
-            Region::Nl,
-            Region::Au,
-            Region::In,
-        ]),
+        phone_regions: BTreeSet::from(Region::ALL),
         fields: Vec::new(),
     })
 }

@@ -33,7 +33,6 @@ use postern_crds::{
     control::{FETCH_PATH, TICKET_HEADER},
     names::{BUNDLE_KEY, BUNDLE_SECRET_TYPE, TOKEN_AUDIENCE, bundle_secret},
 };
-use sha2::{Digest as _, Sha256};
 use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
@@ -45,6 +44,7 @@ use zeroize::Zeroizing;
 use super::metrics::Metrics;
 use crate::{
     config::FetchArgs,
+    constant_time::are_same,
     kube_error,
     tls::{server::Listener, serving::Serving},
 };
@@ -260,9 +260,4 @@ fn read(object: SecretObject) -> Option<(Zeroizing<Vec<u8>>, Bundle)> {
     let bytes = Zeroizing::new(bytes);
     let bundle = Bundle::parse(&bytes).ok()?;
     Some((bytes, bundle))
-}
-
-/// Whether they are, in a time that tells nothing of where they differ.
-fn are_same(expected: &[u8], shown: &[u8]) -> bool {
-    Sha256::digest(expected) == Sha256::digest(shown)
 }

@@ -59,6 +59,17 @@ fn ask(client: &Client, max_tokens: Option<u64>, stream: bool) -> http::Request<
         .unwrap()
 }
 
+/// Of a model that no price table knows.
+fn ask_unpriced(client: &Client) -> http::Request<Body> {
+    client
+        .request("POST", CHAT)
+        .header("content-type", "application/json")
+        .body(full(
+            r#"{"model":"house-model-1","max_tokens":10,"messages":[]}"#,
+        ))
+        .unwrap()
+}
+
 #[tokio::test]
 async fn tokens_and_cost_of_an_answer_are_logged_and_counted_under_the_policys_name_of_its_model() {
     let upstream = saying("application/json", answer_using(20, 7)).await;
@@ -134,13 +145,7 @@ async fn an_answer_of_a_model_without_a_price_is_counted_as_such_and_costs_nothi
     let upstream = saying("application/json", answer).await;
     let sidecar = Identity::openai_at(&upstream).serve().await;
     let mut client = sidecar.client().await;
-    let request = client
-        .request("POST", CHAT)
-        .header("content-type", "application/json")
-        .body(full(
-            r#"{"model":"house-model-1","max_tokens":10,"messages":[]}"#,
-        ))
-        .unwrap();
+    let request = ask_unpriced(&client);
     let answer = client.send(request).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let line = line_of(answer.request_id()).await;
@@ -197,13 +202,7 @@ async fn a_limit_of_money_refuses_a_model_whose_price_is_not_known() {
         .serve()
         .await;
     let mut client = sidecar.client().await;
-    let request = client
-        .request("POST", CHAT)
-        .header("content-type", "application/json")
-        .body(full(
-            r#"{"model":"house-model-1","max_tokens":10,"messages":[]}"#,
-        ))
-        .unwrap();
+    let request = ask_unpriced(&client);
     let answer = client.send(request).await;
     assert_eq!(
         (answer.status.as_u16(), answer.reason()),

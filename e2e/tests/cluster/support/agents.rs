@@ -106,6 +106,19 @@ impl Agents {
             .map(drop)
     }
 
+    /// Waits until Events of the identity say all of `reasons`.
+    pub(crate) fn until_told(&self, reasons: &[&str]) -> Result<()> {
+        until("Events of the identity", PATIENCE, || {
+            let events = self
+                .namespace
+                .kubectl(["events", "--for=agentidentity/support-bot"])?;
+            for reason in reasons {
+                ensure!(events.contains(reason), "{reason}: {events}");
+            }
+            Ok(())
+        })
+    }
+
     /// Waits until a call of `agent`, each of which must succeed, arrives with `key`.
     pub(crate) fn until_used(&self, key: &str, agent: &Agent<'_>) -> Result<()> {
         until("a call with the new key", PATIENCE, || {

@@ -226,16 +226,19 @@ impl Rows {
 mod tests {
     use std::collections::BTreeSet;
 
-    use postern_crds::{egress_policy::Detector, policy::Masked};
+    use postern_crds::{
+        egress_policy::{Detector, Region},
+        policy::Masked,
+    };
 
     use super::*;
-    use crate::mask::{detector::detector, tests::REGIONS};
+    use crate::mask::detector::detector;
 
     #[test]
     fn whoever_wants_to_know_of_a_row_is_asked() {
         let detectors: Vec<_> = Detector::ALL
             .into_iter()
-            .map(|what| detector(&Masked::Detector(what), &BTreeSet::from(REGIONS)))
+            .map(|what| detector(&Masked::Detector(what), &BTreeSet::from(Region::ALL)))
             .collect();
         let mut rows = Rows::default();
         for (index, detector) in detectors.iter().enumerate() {

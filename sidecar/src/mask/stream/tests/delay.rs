@@ -1,10 +1,9 @@
 //! How long an event waits: for the next one at most, unless it has what a value may begin with.
 
+use postern_crds::egress_policy::Region;
+
 use super::*;
-use crate::mask::{
-    Text,
-    tests::{REGIONS, masker},
-};
+use crate::mask::{Text, tests::masker};
 
 /// What models say, a piece an event.
 const TEXTS: [&str; 4] = [
@@ -23,7 +22,7 @@ fn texts() -> impl Iterator<Item = Vec<&'static str>> {
 fn delays(items: Vec<MaskItem>, pieces: &[&str]) -> Vec<usize> {
     let policy = policy::Masks {
         items,
-        phone_regions: BTreeSet::from(REGIONS),
+        phone_regions: BTreeSet::from(Region::ALL),
         fields: Vec::new(),
     };
     let masks = Masks::of_responses(&policy).unwrap();
