@@ -111,19 +111,36 @@ async fn what_is_told_of_a_store_has_it_read_at_once_for_those_whom_it_is_about(
     let next = async || {
         let before = readings();
         until("it is read by itself", || readings() > before).await;
-        pass(1).await;
-        readings()
+        // One that the last news made may follow it.
+        loop {
+            let found = readings();
+            pass(2).await;
+            if readings() == found {
+                return found;
+            }
+        }
     };
     let mut before = next().await;
-    for (time, paths, is_read) in [
-        ("2026-11-25T10:00:00.000001Z", json!([]), true),
-        ("2026-11-25T10:00:00.000002Z", json!(["ai/openai"]), true),
-        ("2026-11-25T10:00:00.000003Z", json!(["ai/claude"]), false),
+    let mut times = 1..;
+    for (paths, is_read) in [
+        (json!([]), true),
+        (json!(["ai/openai"]), true),
+        (json!(["ai/claude"]), false),
     ] {
-        tell(time, paths.clone());
-        pass(1).await;
-        assert_eq!(readings() > before, is_read, "{paths}");
-        before = next().await;
+        // The clock runs on while a socket is waited for, so that a reading by itself may fall into the second; not time after time.
+        let mut tries = 4;
+        loop {
+            let time = times.next().unwrap();
+            tell(&format!("2026-11-25T10:00:00.{time:06}Z"), paths.clone());
+            pass(1).await;
+            let was_read = readings() > before;
+            before = next().await;
+            tries -= 1;
+            if is_read || !was_read || tries == 0 {
+                assert_eq!(was_read, is_read, "{paths}");
+                break;
+            }
+        }
     }
     // The controller's own writing leaves it there.
     pass(120).await;
